@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: MIT */
+#include "runtime/await.h"
+
+#include <lauxlib.h>
+
+#include "runtime/future.h"
+#include "runtime/task.h"
+#include "runtime/wait.h"
+
+static neap_future *awaited_future(neap_wait *wait) {
+  return wait->target;
+}
+
+/* Cancelling the awaiter cancels what it awaits. */
+static const neap_wait_kind await_kind = {"await", awaited_future, NULL};
+static const neap_wait_kind await_done_kind = {"await", NULL, NULL};
+
+neap_future *neap_awaited(neap_task *task) {
+  const neap_wait_kind *kind = task->wait.kind;
+  if (neap_task_waits(task) && (kind == &await_kind || kind == &await_done_kind)) {
+    return task->wait.target;
+  }
+  return NULL;
+}
+
+/* A task that nobody awaits cannot be part of a cycle, so building a chain of
+ * n awaiters, from whichever end, does not take n * n steps. */
+static void check_cycle(lua_State *L, neap_task *task, neap_future *future) {
+  if (&task->future == future) {
+    luaL_error(L, "a task cannot await itself");
+  }
+  if (neap_list_empty(&task->future.waiters)) {
+    return;
+  }
+  while (future != NULL) {
+    neap_task *next = neap_future_task(future);
+    if (next == task) {
+      luaL_error(L, "a task cannot await itself: this await closes a cycle of "
+                    "tasks that await each other");
+    }
+    future = next == NULL ? NULL : neap_awaited(next);
+  }
+}
+
+static int begin(lua_State *L, neap_runtime *rt, int index,
+                 const neap_wait_kind *kind, lua_KFunction k,
+                 lua_KContext ctx) {
+  neap_future *future = lua_touserdata(L, index);
+  neap_task *task = neap_check_wait(L, rt);
+  check_cycle(L, task, future);
+  neap_future_anchor(L, future, index);
+  neap_list_append(&future->waiters, &task->wait.job.link);
+  return neap_park(L, task, kind, future, k, ctx);
+}
+
+static int k_await(lua_State *L, int status, lua_KContext index) {
+  (void)status;
+  return neap_future_results(L, lua_touserdata(L, (int)index), (int)index);
+}
+
+int neap_await(lua_State *L, neap_runtime *rt, int index) {
+  neap_future *future = lua_touserdata(L, index);
+  if (future->state != NEAP_PENDING) {
+    return neap_future_results(L, future, index);
+  }
+  return begin(L, rt, index, &await_kind, k_await, index);
+}
+
+int neap_await_done(lua_State *L, neap_runtime *rt, int index, lua_KFunction k,
+                    lua_KContext ctx) {
+  neap_future *future = lua_touserdata(L, index);
+  if (future->state != NEAP_PENDING) {
+    return k(L, LUA_OK, ctx);
+  }
+  return begin(L, rt, index, &await_done_kind, k, ctx);
+}

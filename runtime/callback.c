@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: MIT */
+#include "runtime/callback.h"
+
+#include <string.h>
+
+#include <lauxlib.h>
+
+#include "runtime/anchor.h"
+#include "runtime/error.h"
+#include "runtime/report.h"
+#include "runtime/task.h"
+
+enum { FUNCTION_VALUE = 1, ARGUMENTS_VALUE = 2 };
+
+/* Protected: calls the callback at 1. */
+static int call(lua_State *L) {
+  luaL_checkstack(L, LUA_MINSTACK, NULL);
+  lua_pushcfunction(L, neap_traceback_handler);
+  lua_getiuservalue(L, 1, FUNCTION_VALUE);
+  int nargs = 0;
+  if (lua_getiuservalue(L, 1, ARGUMENTS_VALUE) == LUA_TTABLE) {
+    int packed = lua_gettop(L);
+    lua_getfield(L, packed, "n");
+    nargs = (int)lua_tointeger(L, -1);
+    lua_pop(L, 1);
+    luaL_checkstack(L, nargs, "too many arguments");
+    for (int i = 1; i <= nargs; i++) {
+      lua_rawgeti(L, packed, i);
+    }
+    lua_remove(L, packed);
+  } else {
+    lua_pop(L, 1);
+  }
+  if (lua_pcall(L, nargs, 0, 2) != LUA_OK) {
+    neap_report(L, neap_runtime_of(L), "Exception in callback", -1, 0);
+  }
+  return 0;
+}
+
+static void run(neap_runtime *rt, neap_job *job) {
+  neap_callback *callback = NEAP_CONTAINER_OF(job, neap_callback, job);
+  lua_State *L = rt->L;
+  callback->state = NEAP_CALLBACK_CALLED;
+  lua_pushcfunction(L, call);
+  neap_push_anchored(L, rt, callback->anchor);
+  neap_unanchor(L, rt, callback->anchor);
+  callback->anchor = 0;
+  rt->executing = L;
+  if (lua_pcall(L, 1, 0, 0) != LUA_OK) {
+    lua_pop(L, 1); /* no memory left to report an error with */
+  }
+  rt->executing = NULL;
+}
+
+neap_callback *neap_callback_new(lua_State *L, neap_runtime *rt, int nargs) {
+  neap_anchors_reserve(L, rt, 1);
+  luaL_checkstack(L, 5, NULL);
+  neap_callback *callback = lua_newuserdatauv(L, sizeof *callback, 2);
+  memset(callback, 0, sizeof *callback);
+  callback->rt = rt;
+  callback->job.run = run;
+  lua_rawgeti(L, LUA_REGISTRYINDEX, rt->callback_ref);
+  lua_setmetatable(L, -2);
+  lua_insert(L, -nargs - 2);
+  if (nargs > 0) {
+    lua_createtable(L, nargs, 1);
+    lua_insert(L, -nargs - 1);
+    for (int i = nargs; i >= 1; i--) {
+      lua_rawseti(L, -i - 1, i);
+    }
+    lua_pushinteger(L, nargs);
+    lua_setfield(L, -2, "n");
+    lua_setiuservalue(L, -3, ARGUMENTS_VALUE);
+  }
+  lua_setiuservalue(L, -2, FUNCTION_VALUE);
+  callback->anchor = neap_anchor(L, rt, -1);
+  return callback;
+}
+
+void neap_callback_cancel(lua_State *L, neap_callback *callback) {
+  if (callback->state == NEAP_CALLBACK_PENDING) {
+    callback->state = NEAP_CALLBACK_CANCELLED;
+    neap_clock_disarm(&callback->rt->clock, &callback->job);
+    neap_list_remove(&callback->job.link);
+    neap_unanchor(L, callback->rt, callback->anchor);
+    callback->anchor = 0;
+  }
+}
+
+void neap_callback_push_function(lua_State *L, neap_callback *callback) {
+  neap_push_anchored(L, callback->rt, callback->anchor);
+  lua_getiuservalue(L, -1, FUNCTION_VALUE);
+  lua_replace(L, -2);
+}
+
+neap_callback *neap_job_callback(neap_job *job) {
+  return job->run == run ? NEAP_CONTAINER_OF(job, neap_callback, job) : NULL;
+}

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: MIT */
+/* clock.h - what time it is, real or virtual, and what is due when.
+ *
+ * Time is whole nanoseconds, so that sums of decimal durations are exact and a
+ * virtual clock's readings repeat. All deadlines stand in one flat 4-ary heap
+ * of (deadline, order of arming): the earliest first, ties first come first
+ * served. asyncio's heap is not stable; ours is. */
+#ifndef NEAP_CLOCK_H
+#define NEAP_CLOCK_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "runtime/job.h"
+
+/* A deadline that never comes. */
+#define NEAP_NEVER UINT64_MAX
+
+typedef struct neap_deadline {
+  uint64_t at;  /* nanoseconds */
+  uint64_t seq; /* order of arming */
+  neap_job *job;
+} neap_deadline;
+
+typedef struct neap_clock {
+  neap_deadline *heap;
+  size_t count;
+  size_t capacity;
+  uint64_t seq;
+  uint64_t virtual_now; /* nanoseconds; counts only if is_virtual */
+  bool is_virtual;
+} neap_clock;
+
+void neap_clock_init(neap_clock *clock);
+void neap_clock_free(neap_clock *clock);
+
+/* Monotonic nanoseconds. */
+uint64_t neap_clock_now(const neap_clock *clock);
+
+/* `seconds` from now as a deadline; negative is now, huge is NEAP_NEVER. The
+ * caller has refused NaN. */
+uint64_t neap_clock_after(const neap_clock *clock, double seconds);
+
+/* Seconds of neap.time() as nanoseconds, and back. */
+uint64_t neap_clock_from_seconds(double seconds);
+double neap_clock_to_seconds(uint64_t at);
+
+/* Makes room for one more deadline. False if there is no memory. */
+bool neap_clock_reserve(neap_clock *clock);
+
+/* Arms `job`, which must not be armed; room must have been reserved. */
+void neap_clock_arm(neap_clock *clock, neap_job *job, uint64_t at);
+
+/* Does nothing to a job that is not armed. */
+void neap_clock_disarm(neap_clock *clock, neap_job *job);
+
+/* Takes out the earliest job due at `now`; NULL if none is. */
+neap_job *neap_clock_take_due(neap_clock *clock, uint64_t now);
+
+/* The earliest deadline, or NEAP_NEVER. */
+uint64_t neap_clock_next(const neap_clock *clock);
+
+/* The deadline of an armed job, or NEAP_NEVER. */
+uint64_t neap_clock_deadline(const neap_clock *clock, const neap_job *job);
+
+#endif

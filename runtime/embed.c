@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: MIT */
+/* embed.c - the public functions, on top of the rest. */
+#include <lauxlib.h>
+
+#include "runtime/error.h"
+#include "runtime/future.h"
+#include "runtime/neap.h"
+#include "runtime/run.h"
+#include "runtime/runtime.h"
+
+const char *neap_version(void) {
+  return NEAP_VERSION;
+}
+
+/* [-0, +1, m] Pushes the error at `index` with its traceback as one text. */
+static void push_error_text(lua_State *L, neap_runtime *rt, int index,
+                            int future_index) {
+  index = lua_absindex(L, index);
+  neap_push_error_message(L, index);
+  neap_push_error_traceback(L, rt, index, future_index);
+  if (lua_isnil(L, -1)) {
+    lua_pop(L, 1);
+  } else {
+    lua_pushliteral(L, "\n");
+    lua_insert(L, -2);
+    lua_concat(L, 3);
+  }
+}
+
+neap_run_status neap_run_main(lua_State *L, int nargs) {
+  neap_runtime *rt = neap_runtime_of(L);
+  bool completed = neap_run(L, rt, nargs);
+  int index = lua_gettop(L);
+  neap_future *task = lua_touserdata(L, index);
+  if (!completed) {
+    lua_pop(L, 1);
+    if (rt->exiting) {
+      lua_pushinteger(L, rt->exit_code);
+      return NEAP_RUN_EXIT;
+    }
+    return NEAP_RUN_INTERRUPTED;
+  }
+  if (task->state == NEAP_FINISHED) {
+    neap_future_results(L, task, index);
+    lua_remove(L, index);
+    return NEAP_RUN_OK;
+  }
+  neap_future_push_error(L, task, index);
+  push_error_text(L, rt, -1, index);
+  lua_remove(L, index);
+  return NEAP_RUN_ERROR;
+}
+
+void neap_use_virtual_clock(lua_State *L) {
+  neap_runtime *rt = neap_runtime_of(L);
+  if (!rt->running) {
+    rt->clock.is_virtual = true;
+    rt->clock.virtual_now = 0;
+  }
+}
+
+void neap_set_debug(lua_State *L, int on) {
+  neap_runtime_of(L)->debug = on != 0;
+}
+
+void neap_push_error_text(lua_State *L, int index) {
+  push_error_text(L, neap_runtime_of(L), index, 0);
+}

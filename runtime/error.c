@@ -1,0 +1,330 @@
+/* SPDX-License-Identifier: MIT */
+#include "runtime/error.h"
+
+#include <stdarg.h>
+
+#include <lauxlib.h>
+
+#include "runtime/future.h"
+#include "runtime/task.h"
+
+static const char *const class_names[NEAP_CLASS_COUNT] = {
+    /* ORDER neap_class */
+    "Error",
+    "CancelledError",
+    "TimeoutError",
+    "InvalidStateError",
+    "ExceptionGroup",
+    "QueueEmpty",
+    "QueueFull",
+    "QueueShutDown",
+    "BrokenBarrierError",
+    "IncompleteReadError",
+    "LimitOverrunError",
+    "DeadlockError",
+    "OSError",
+    "ProcessError",
+};
+
+/* Levels of a traceback kept in an error; luaL_traceback shortens more. */
+enum { TRACEBACK_STACK = 20 };
+
+const char *neap_class_name(neap_class class_id) {
+  return class_names[class_id];
+}
+
+void neap_push_class(lua_State *L, neap_runtime *rt, neap_class class_id) {
+  lua_rawgeti(L, LUA_REGISTRYINDEX, rt->classes_ref);
+  lua_rawgeti(L, -1, (lua_Integer)class_id + 1);
+  lua_replace(L, -2);
+}
+
+/* ---- instances ---- */
+
+void neap_error_new(lua_State *L, neap_runtime *rt, neap_class class_id) {
+  lua_createtable(L, 0, 3);
+  lua_insert(L, -2);
+  if (lua_isnil(L, -1)) {
+    lua_pop(L, 1);
+    lua_pushliteral(L, "");
+  }
+  lua_setfield(L, -2, "message");
+  neap_push_class(L, rt, class_id);
+  lua_setmetatable(L, -2);
+}
+
+int neap_raise(lua_State *L, neap_runtime *rt, neap_class class_id,
+               const char *format, ...) {
+  va_list args;
+  va_start(args, format);
+  lua_pushvfstring(L, format, args);
+  va_end(args);
+  neap_error_new(L, rt, class_id);
+  return lua_error(L);
+}
+
+/* error_tostring(err): "Name: message", or the name alone. */
+static int l_tostring(lua_State *L) {
+  luaL_checktype(L, 1, LUA_TTABLE);
+  lua_getfield(L, 1, "name");
+  const char *name = lua_tostring(L, -1);
+  lua_getfield(L, 1, "message");
+  size_t length = 0;
+  const char *message = lua_tolstring(L, -1, &length);
+  if (message == NULL || length == 0) {
+    lua_pushstring(L, name == NULL ? "Error" : name);
+  } else {
+    lua_pushstring(L, name == NULL ? "Error" : name);
+    lua_pushliteral(L, ": ");
+    lua_pushvalue(L, -3);
+    lua_concat(L, 3);
+  }
+  return 1;
+}
+
+/* Class(message) or Class{message =, cause =, ...}: makes an instance. */
+static int l_construct(lua_State *L) {
+  if (lua_istable(L, 2)) {
+    lua_createtable(L, 0, 4);
+    lua_pushnil(L);
+    while (lua_next(L, 2) != 0) {
+      lua_pushvalue(L, -2);
+      lua_insert(L, -2);
+      lua_rawset(L, -4);
+    }
+    if (lua_getfield(L, -1, "message") == LUA_TNIL) {
+      lua_pushliteral(L, "");
+      lua_setfield(L, -3, "message");
+    }
+    lua_pop(L, 1);
+  } else {
+    lua_createtable(L, 0, 3);
+    lua_pushstring(L, luaL_optstring(L, 2, ""));
+    lua_setfield(L, -2, "message");
+  }
+  lua_pushvalue(L, 1);
+  lua_setmetatable(L, -2);
+  return 1;
+}
+
+/* ---- classes ---- */
+
+static int l_class_tostring(lua_State *L) {
+  lua_getfield(L, 1, "name");
+  return 1;
+}
+
+/* [-0, +1, m] Pushes a new class, derived from the one at `parent` (0: from
+ * nothing). */
+static void push_new_class(lua_State *L, neap_runtime *rt, const char *name,
+                           int parent) {
+  lua_createtable(L, 0, 6);
+  lua_pushstring(L, name);
+  lua_pushvalue(L, -1);
+  lua_setfield(L, -3, "name");
+  lua_setfield(L, -2, "__name");
+  lua_pushvalue(L, -1);
+  lua_setfield(L, -2, "__index");
+  if (parent != 0) {
+    lua_getfield(L, parent, "__tostring");
+  } else {
+    lua_pushcfunction(L, l_tostring);
+  }
+  lua_setfield(L, -2, "__tostring");
+  lua_createtable(L, 0, 3); /* the metatable of the class itself */
+  if (parent != 0) {
+    lua_pushvalue(L, parent);
+    lua_setfield(L, -2, "__index");
+  }
+  lua_pushcfunction(L, l_construct);
+  lua_setfield(L, -2, "__call");
+  lua_pushcfunction(L, l_class_tostring);
+  lua_setfield(L, -2, "__tostring");
+  lua_setmetatable(L, -2);
+  lua_rawgeti(L, LUA_REGISTRYINDEX, rt->parents_ref);
+  lua_pushvalue(L, -2);
+  if (parent != 0) {
+    lua_pushvalue(L, parent);
+  } else {
+    lua_pushboolean(L, 0);
+  }
+  lua_rawset(L, -3);
+  lua_pop(L, 1);
+}
+
+/* Error:extend(name) -> class
+ * Derives a class.
+ * name     string
+ * raises   bad argument; self is no error class. */
+static int l_extend(lua_State *L) {
+  neap_runtime *rt = neap_runtime_up(L);
+  luaL_argexpected(L, neap_is_class(L, rt, 1), 1, "error class");
+  push_new_class(L, rt, luaL_checkstring(L, 2), 1);
+  return 1;
+}
+
+void neap_errors_open(lua_State *L, neap_runtime *rt) {
+  lua_createtable(L, 0, NEAP_CLASS_COUNT);
+  rt->parents_ref = luaL_ref(L, LUA_REGISTRYINDEX);
+  lua_createtable(L, NEAP_CLASS_COUNT, 0);
+  lua_pushvalue(L, -1);
+  rt->classes_ref = luaL_ref(L, LUA_REGISTRYINDEX);
+  int classes = lua_gettop(L);
+  push_new_class(L, rt, class_names[NEAP_ERROR], 0);
+  int root = lua_gettop(L);
+  lua_pushlightuserdata(L, rt);
+  lua_pushcclosure(L, l_extend, 1);
+  lua_setfield(L, root, "extend");
+  lua_pushvalue(L, root);
+  lua_rawseti(L, classes, NEAP_ERROR + 1);
+  for (int i = NEAP_ERROR + 1; i < NEAP_CLASS_COUNT; i++) {
+    push_new_class(L, rt, class_names[i], root);
+    lua_rawseti(L, classes, i + 1);
+  }
+  lua_settop(L, classes - 1);
+}
+
+/* ---- tests ---- */
+
+bool neap_is_class(lua_State *L, neap_runtime *rt, int index) {
+  if (!lua_istable(L, index)) {
+    return false;
+  }
+  index = lua_absindex(L, index);
+  lua_rawgeti(L, LUA_REGISTRYINDEX, rt->parents_ref);
+  lua_pushvalue(L, index);
+  bool found = lua_rawget(L, -2) != LUA_TNIL;
+  lua_pop(L, 2);
+  return found;
+}
+
+bool neap_error_isinstance(lua_State *L, neap_runtime *rt, int index,
+                           int class_index) {
+  if (!lua_istable(L, index) || !lua_checkstack(L, 4)) {
+    return false;
+  }
+  class_index = lua_absindex(L, class_index);
+  int top = lua_gettop(L);
+  if (!lua_getmetatable(L, index)) {
+    return false;
+  }
+  bool found = false;
+  lua_rawgeti(L, LUA_REGISTRYINDEX, rt->parents_ref);
+  lua_insert(L, -2);
+  /* parents, class; up to the root, whose parent is false. A metatable that is
+   * no class has no parent. */
+  do {
+    found = lua_rawequal(L, -1, class_index);
+  } while (!found && lua_rawget(L, -2) == LUA_TTABLE);
+  if (found) {
+    found = neap_is_class(L, rt, class_index);
+  }
+  lua_settop(L, top);
+  return found;
+}
+
+bool neap_error_is(lua_State *L, neap_runtime *rt, int index,
+                   neap_class class_id) {
+  if (!lua_istable(L, index) || !lua_checkstack(L, 6)) {
+    return false;
+  }
+  index = lua_absindex(L, index);
+  neap_push_class(L, rt, class_id);
+  bool found = neap_error_isinstance(L, rt, index, -1);
+  lua_pop(L, 1);
+  return found;
+}
+
+/* ---- tracebacks ---- */
+
+/* [-0, +0, m] Notes the stack beside the running task, for a value that cannot
+ * carry it: a string, say. */
+static void note_beside_task(lua_State *L, neap_runtime *rt) {
+  if (rt->current == NULL) {
+    return;
+  }
+  neap_push_future(L, &rt->current->future);
+  neap_future_push_extras(L, &rt->current->future, -1);
+  lua_getfield(L, -1, "raised");
+  bool noted = lua_rawequal(L, -1, 1);
+  lua_pop(L, 1);
+  if (!noted) {
+    luaL_traceback(L, L, NULL, 2);
+    lua_setfield(L, -2, "traceback");
+    lua_pushvalue(L, 1);
+    lua_setfield(L, -2, "raised");
+  }
+  lua_pop(L, 2);
+}
+
+int neap_traceback_handler(lua_State *L) {
+  neap_runtime *rt = neap_runtime_of(L);
+  if (!lua_checkstack(L, TRACEBACK_STACK)) {
+    return 1; /* the error comes first */
+  }
+  lua_settop(L, 1);
+  if (!neap_error_is(L, rt, 1, NEAP_ERROR)) {
+    note_beside_task(L, rt);
+    return 1;
+  }
+  lua_pushliteral(L, "traceback");
+  if (lua_rawget(L, 1) == LUA_TNIL) {
+    lua_pushliteral(L, "traceback");
+    luaL_traceback(L, L, NULL, 1);
+    lua_rawset(L, 1);
+  }
+  lua_settop(L, 1);
+  return 1;
+}
+
+void neap_push_error_traceback(lua_State *L, neap_runtime *rt, int index,
+                               int future_index) {
+  index = lua_absindex(L, index);
+  if (neap_error_is(L, rt, index, NEAP_ERROR)) {
+    lua_pushliteral(L, "traceback");
+    if (lua_rawget(L, index) == LUA_TSTRING) {
+      return;
+    }
+    lua_pop(L, 1);
+  }
+  if (future_index != 0) {
+    neap_future *future = neap_to_future(L, rt, future_index);
+    neap_future_push_extra(L, future, future_index, "raised");
+    bool noted = !lua_isnil(L, -1) && lua_rawequal(L, -1, index);
+    lua_pop(L, 1);
+    if (noted) {
+      neap_future_push_extra(L, future, future_index, "traceback");
+      return;
+    }
+  }
+  lua_pushnil(L);
+}
+
+/* ---- texts ---- */
+
+static int l_tolstring(lua_State *L) {
+  luaL_tolstring(L, 1, NULL);
+  return 1;
+}
+
+void neap_push_error_message(lua_State *L, int index) {
+  index = lua_absindex(L, index);
+  if (lua_type(L, index) == LUA_TSTRING) {
+    lua_pushvalue(L, index);
+    return;
+  }
+  bool has_text = lua_type(L, index) == LUA_TNUMBER;
+  if (luaL_getmetafield(L, index, "__tostring") != LUA_TNIL) {
+    lua_pop(L, 1);
+    has_text = true;
+  }
+  if (has_text) {
+    lua_pushcfunction(L, l_tolstring);
+    lua_pushvalue(L, index);
+    if (lua_pcall(L, 1, 1, 0) == LUA_OK) {
+      return;
+    }
+    lua_pop(L, 1);
+  }
+  lua_pushfstring(L, "(error object is a %s value)", luaL_typename(L, index));
+}

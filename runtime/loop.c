@@ -1,0 +1,234 @@
+/* SPDX-License-Identifier: MIT */
+#include "runtime/loop.h"
+
+#include "runtime/alloc.h"
+#include "runtime/interrupt.h"
+
+/* libuv is polled after so many passes, or nanoseconds, of ready work. */
+enum { MAX_PASSES = 64 };
+static const uint64_t MAX_POLL_INTERVAL = 1000000;
+static const uint64_t NANOSECONDS_PER_MS = 1000000;
+
+/* ---- libuv ---- */
+
+static void on_wakeup(uv_async_t *wakeup) {
+  (void)wakeup; /* its purpose was to end the poll */
+}
+
+static void on_timer(uv_timer_t *timer) {
+  (void)timer; /* likewise: deadlines are collected after the poll */
+}
+
+int neap_loop_open(neap_runtime *rt) {
+  neap_list_init(&rt->ready);
+  neap_list_init(&rt->batch);
+  int err = uv_loop_init(&rt->uv);
+  if (err != 0) {
+    return err;
+  }
+  rt->loop_open = true;
+  err = uv_async_init(&rt->uv, &rt->wakeup, on_wakeup);
+  if (err == 0) {
+    uv_unref((uv_handle_t *)&rt->wakeup);
+    err = uv_timer_init(&rt->uv, &rt->timer);
+  }
+  if (err == 0) {
+    uv_unref((uv_handle_t *)&rt->timer);
+  }
+  return err;
+}
+
+static void close_handle(uv_handle_t *handle, void *arg) {
+  (void)arg;
+  if (!uv_is_closing(handle)) {
+    uv_close(handle, NULL);
+  }
+}
+
+void neap_loop_close(neap_runtime *rt) {
+  if (!rt->loop_open) {
+    return;
+  }
+  rt->loop_open = false;
+  uv_walk(&rt->uv, close_handle, NULL);
+  uv_run(&rt->uv, UV_RUN_DEFAULT);
+  NEAP_CHECK(uv_loop_close(&rt->uv) == 0);
+}
+
+static void count_handle(uv_handle_t *handle, void *arg) {
+  size_t *count = arg;
+  *count += uv_is_active(handle) && uv_has_ref(handle) ? 1 : 0;
+}
+
+size_t neap_loop_handles(neap_runtime *rt) {
+  size_t count = 0;
+  if (rt->loop_open) {
+    uv_walk(&rt->uv, count_handle, &count);
+  }
+  return count;
+}
+
+/* Whether libuv has anything to wait for; our own handles are not referenced. */
+static bool has_io(neap_runtime *rt) {
+  return uv_loop_alive(&rt->uv) != 0;
+}
+
+/* The one call of uv_run while the loop lives. No callback enters Lua. */
+static void poll(neap_runtime *rt, uv_run_mode mode) {
+  rt->counters.polls++;
+  rt->passes_since_poll = 0;
+  uv_run(&rt->uv, mode);
+}
+
+/* Polls until something happens, or `deadline` comes. libuv's timers count
+ * milliseconds, so that is rounded up; one that comes early is armed again. */
+static void wait_until(neap_runtime *rt, uint64_t deadline) {
+  bool timed = deadline != NEAP_NEVER;
+  if (timed) {
+    uint64_t now = neap_clock_now(&rt->clock);
+    uint64_t delay = deadline > now ? deadline - now : 0;
+    uv_update_time(&rt->uv);
+    uv_timer_start(&rt->timer, on_timer,
+                   (delay + NANOSECONDS_PER_MS - 1) / NANOSECONDS_PER_MS, 0);
+    uv_ref((uv_handle_t *)&rt->timer);
+  }
+  poll(rt, UV_RUN_ONCE);
+  if (timed) {
+    uv_timer_stop(&rt->timer);
+    uv_unref((uv_handle_t *)&rt->timer);
+  }
+}
+
+/* ---- the drain ---- */
+
+void neap_loop_shuffle(neap_runtime *rt, uint64_t seed) {
+  rt->shuffle = seed;
+}
+
+/* xorshift64*, Vigna 2016 */
+static uint64_t next_random(neap_runtime *rt) {
+  uint64_t x = rt->shuffle;
+  x ^= x >> 12;
+  x ^= x << 25;
+  x ^= x >> 27;
+  rt->shuffle = x;
+  return x * 0x2545F4914F6CDD1DULL;
+}
+
+/* Fisher and Yates on an array of the batch; without memory the order stays. */
+static void shuffle_batch(neap_runtime *rt) {
+  size_t count = 0;
+  for (neap_link *l = rt->batch.next; l != &rt->batch; l = l->next) {
+    count++;
+  }
+  neap_link **links = neap_realloc(NULL, 0, count * sizeof *links);
+  if (count < 2 || links == NULL) {
+    neap_realloc(links, count * sizeof *links, 0);
+    return;
+  }
+  for (size_t i = 0; i < count; i++) {
+    size_t j = (size_t)(next_random(rt) % (i + 1));
+    links[i] = links[j];
+    links[j] = neap_list_shift(&rt->batch);
+  }
+  for (size_t i = 0; i < count; i++) {
+    neap_list_append(&rt->batch, links[i]);
+  }
+  neap_realloc(links, count * sizeof *links, 0);
+}
+
+static void collect_deadlines(neap_runtime *rt) {
+  if (rt->clock.count > 0) {
+    uint64_t now = neap_clock_now(&rt->clock);
+    neap_job *job;
+    rt->trace.now = now;
+    while ((job = neap_clock_take_due(&rt->clock, now)) != NULL) {
+      neap_loop_append(rt, job);
+    }
+  }
+}
+
+/* False once the loop is to stop. */
+static bool run_pass(lua_State *L, neap_runtime *rt) {
+  rt->counters.passes++;
+  rt->passes_since_poll++;
+  neap_list_splice(&rt->batch, &rt->ready);
+  if (rt->shuffle != 0) {
+    shuffle_batch(rt);
+  }
+  neap_link *link;
+  while ((link = neap_list_shift(&rt->batch)) != NULL) {
+    neap_job *job = NEAP_CONTAINER_OF(link, neap_job, link);
+    job->run(rt, job);
+    if (rt->requests != 0) {
+      neap_serve_requests(L, rt);
+    }
+    if (rt->stopped || rt->exiting) {
+      return false;
+    }
+  }
+  return true;
+}
+
+/* Work is ready: lets libuv have its turn now and then all the same. */
+static void poll_now_and_then(neap_runtime *rt) {
+  if (!has_io(rt)) {
+    return;
+  }
+  uint64_t now = uv_hrtime();
+  if (rt->passes_since_poll >= MAX_PASSES ||
+      now - rt->last_poll >= MAX_POLL_INTERVAL) {
+    rt->last_poll = now;
+    poll(rt, UV_RUN_NOWAIT);
+  }
+}
+
+/* Nothing is ready: waits for the next deadline or for libuv. False if neither
+ * will ever come. */
+static bool wait_for_work(neap_runtime *rt) {
+  uint64_t deadline = neap_clock_next(&rt->clock);
+  bool io = has_io(rt);
+  if (deadline == NEAP_NEVER && !io) {
+    return false;
+  }
+  if (!rt->clock.is_virtual) {
+    wait_until(rt, deadline);
+  } else if (io) {
+    wait_until(rt, NEAP_NEVER); /* real I/O holds the clock */
+  } else {
+    rt->clock.virtual_now = deadline;
+  }
+  return true;
+}
+
+neap_loop_end neap_loop_run(lua_State *L, neap_runtime *rt,
+                            bool (*done)(neap_runtime *rt, void *ud),
+                            void *ud) {
+  lua_State *outer = rt->L;
+  neap_loop_end end = NEAP_LOOP_DONE;
+  rt->L = L;
+  if (!neap_list_empty(&rt->batch)) { /* left by a run that was stopped */
+    neap_list_splice(&rt->batch, &rt->ready);
+    neap_list_splice(&rt->ready, &rt->batch);
+  }
+  while (!done(rt, ud)) {
+    if (rt->requests != 0) {
+      neap_serve_requests(L, rt);
+    }
+    collect_deadlines(rt);
+    if (neap_list_empty(&rt->ready)) {
+      if (!wait_for_work(rt) && rt->requests == 0) {
+        end = NEAP_LOOP_BLOCKED;
+        break;
+      }
+      continue;
+    }
+    poll_now_and_then(rt);
+    if (!run_pass(L, rt)) {
+      end = NEAP_LOOP_STOPPED;
+      break;
+    }
+  }
+  rt->L = outer;
+  return end;
+}

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: MIT */
+/* loop.h - the ready queue and its drain, libuv under it, and the teardown.
+ *
+ * One pass runs what was ready when it began, in order. Deadlines that have
+ * come join the queue before a pass; what is woken in a pass runs in the next.
+ * That is one iteration of asyncio's loop. libuv is only entered between
+ * passes, so none of its callbacks is below Lua on the C stack. */
+#ifndef NEAP_LOOP_H
+#define NEAP_LOOP_H
+
+#include <lua.h>
+
+#include "runtime/job.h"
+#include "runtime/runtime.h"
+
+/* Returns 0 or a negative libuv error code. */
+int neap_loop_open(neap_runtime *rt);
+
+/* Closes every handle, runs the loop until the last has said so, closes it. */
+void neap_loop_close(neap_runtime *rt);
+
+/* Puts a job, which is in no list, at the end of the ready queue. */
+static inline void neap_loop_append(neap_runtime *rt, neap_job *job) {
+  neap_list_append(&rt->ready, &job->link);
+}
+
+typedef enum neap_loop_end {
+  NEAP_LOOP_DONE,    /* the condition holds */
+  NEAP_LOOP_BLOCKED, /* nothing at all can ever happen again */
+  NEAP_LOOP_STOPPED, /* NEAP_STOP, or os.exit in a task */
+} neap_loop_end;
+
+/* [-0, +0, -] Runs passes in L until done(ud) says so, which is asked between
+ * them. Not to be nested. */
+neap_loop_end neap_loop_run(lua_State *L, neap_runtime *rt,
+                            bool (*done)(neap_runtime *rt, void *ud), void *ud);
+
+/* Handles that keep the loop alive, neap's own not counted. */
+size_t neap_loop_handles(neap_runtime *rt);
+
+/* Seeds the shuffle of each pass; 0 goes back to FIFO. For tests. */
+void neap_loop_shuffle(neap_runtime *rt, uint64_t seed);
+
+#endif

@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: MIT */
+#include "runtime/report.h"
+
+#include <stdio.h>
+
+#include <lauxlib.h>
+
+#include "runtime/error.h"
+#include "runtime/future.h"
+#include "runtime/task.h"
+#include "runtime/tree.h"
+
+void neap_write_error(const char *text) {
+  fputs(text, stderr);
+  fflush(stderr);
+}
+
+/* [-0, +1, m] The text of the error at 2, of the future at 3, as for stderr. */
+static void push_report(lua_State *L, neap_runtime *rt, const char *message) {
+  luaL_Buffer text;
+  int future_index = lua_isnil(L, 3) ? 0 : 3;
+  luaL_buffinit(L, &text);
+  luaL_addstring(&text, "neap: ");
+  luaL_addstring(&text, message);
+  if (future_index != 0) {
+    luaL_addstring(&text, ": ");
+    neap_push_future_text(L, neap_to_future(L, rt, 3), 3);
+    luaL_addvalue(&text);
+  }
+  luaL_addchar(&text, '\n');
+  neap_push_error_message(L, 2);
+  luaL_addvalue(&text);
+  neap_push_error_traceback(L, rt, 2, future_index);
+  if (lua_isnil(L, -1)) {
+    lua_pop(L, 1);
+  } else {
+    luaL_addchar(&text, '\n');
+    luaL_addvalue(&text);
+  }
+  luaL_addchar(&text, '\n');
+  luaL_pushresult(&text);
+}
+
+/* Protected. Stack: message, error, future or nil. */
+static int report(lua_State *L) {
+  neap_runtime *rt = neap_runtime_of(L);
+  const char *message = lua_tostring(L, 1);
+  luaL_checkstack(L, LUA_MINSTACK, NULL);
+  if (rt->handler_ref != LUA_NOREF && !rt->closed) {
+    lua_rawgeti(L, LUA_REGISTRYINDEX, rt->handler_ref);
+    lua_createtable(L, 0, 3);
+    lua_pushvalue(L, 1);
+    lua_setfield(L, -2, "message");
+    lua_pushvalue(L, 2);
+    lua_setfield(L, -2, "exception");
+    lua_pushvalue(L, 3);
+    lua_setfield(L, -2, "task");
+    if (lua_pcall(L, 1, 0, 0) == LUA_OK) {
+      return 0;
+    }
+    neap_push_error_message(L, -1);
+    lua_pushfstring(L, "neap: the exception handler failed: %s\n",
+                    lua_tostring(L, -1));
+    neap_write_error(lua_tostring(L, -1));
+    lua_settop(L, 3);
+  }
+  push_report(L, rt, message);
+  neap_write_error(lua_tostring(L, -1));
+  return 0;
+}
+
+static int push_message(lua_State *L) {
+  lua_pushstring(L, lua_touserdata(L, 1));
+  return 1;
+}
+
+void neap_report(lua_State *L, neap_runtime *rt, const char *message,
+                 int error_index, int future_index) {
+  neap_task *current = rt->current;
+  if (!lua_checkstack(L, 8)) {
+    return;
+  }
+  int top = lua_gettop(L);
+  error_index = error_index == 0 ? 0 : lua_absindex(L, error_index);
+  lua_pushcfunction(L, report);
+  lua_pushcfunction(L, push_message);
+  lua_pushlightuserdata(L, (void *)message);
+  bool ok = lua_pcall(L, 1, 1, 0) == LUA_OK;
+  if (error_index != 0) {
+    lua_pushvalue(L, error_index);
+  } else {
+    lua_pushnil(L);
+  }
+  if (future_index != 0) {
+    lua_pushvalue(L, future_index);
+  } else {
+    lua_pushnil(L);
+  }
+  rt->current = NULL; /* the handler runs outside of any task */
+  if (!ok || lua_pcall(L, 3, 0, 0) != LUA_OK) {
+    neap_write_error("neap: not enough memory to report an error\n");
+  }
+  rt->current = current;
+  lua_settop(L, top);
+}
+
+void neap_report_open(lua_State *L, neap_runtime *rt) {
+  lua_createtable(L, 0, 0);
+  lua_createtable(L, 0, 1);
+  lua_pushliteral(L, "v");
+  lua_setfield(L, -2, "__mode");
+  lua_setmetatable(L, -2);
+  rt->failures_ref = luaL_ref(L, LUA_REGISTRYINDEX);
+  rt->handler_ref = LUA_NOREF;
+  neap_list_init(&rt->failed);
+}
+
+void neap_remember_failure(lua_State *L, neap_future *future, int index) {
+  index = lua_absindex(L, index);
+  lua_rawgeti(L, LUA_REGISTRYINDEX, future->rt->failures_ref);
+  lua_pushvalue(L, index);
+  lua_rawsetp(L, -2, future);
+  lua_pop(L, 1);
+}
+
+/* [-0, +0, -] Reports the error of the future at `index`, unless it was seen. */
+static void report_future(lua_State *L, neap_future *future, int index) {
+  if (future->state != NEAP_FAILED || future->retrieved) {
+    return;
+  }
+  neap_future_retrieve(future);
+  lua_getiuservalue(L, index, NEAP_OUTCOME_VALUE);
+  const char *message = "Future exception was never retrieved";
+  if (future->in_shutdown) {
+    message = "unhandled exception during shutdown";
+  } else if (neap_future_task(future) != NULL) {
+    message = "Task exception was never retrieved";
+  }
+  neap_report(L, future->rt, message, lua_gettop(L), index);
+  lua_pop(L, 1);
+}
+
+void neap_report_failures(lua_State *L, neap_runtime *rt) {
+  if (!lua_checkstack(L, 8)) {
+    return;
+  }
+  while (!neap_list_empty(&rt->failed)) {
+    neap_future *future =
+        NEAP_CONTAINER_OF(rt->failed.next, neap_future, failure);
+    lua_rawgeti(L, LUA_REGISTRYINDEX, rt->failures_ref);
+    if (lua_rawgetp(L, -1, future) == LUA_TUSERDATA) {
+      report_future(L, future, lua_gettop(L));
+    } else {
+      neap_list_remove(&future->failure); /* its finalizer will report it */
+    }
+    lua_pop(L, 2);
+  }
+}
+
+int neap_failed_gc(lua_State *L) {
+  neap_future *future = lua_touserdata(L, 1);
+  if (neap_to_future(L, neap_runtime_of(L), 1) == future && future != NULL) {
+    report_future(L, future, 1);
+    neap_list_remove(&future->failure);
+  }
+  return 0;
+}

@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: MIT */
+#include "runtime/run.h"
+
+#include <lauxlib.h>
+
+#include "runtime/callback.h"
+#include "runtime/future.h"
+#include "runtime/loop.h"
+#include "runtime/report.h"
+#include "runtime/task.h"
+#include "runtime/wait.h"
+
+/* How long leftovers may take to clean up, by the loop's clock, before they are
+ * cancelled again; and how often that is tried before they are abandoned. */
+static const uint64_t SHUTDOWN_GRACE = 30000000000;
+enum { SHUTDOWN_ROUNDS = 100 };
+
+typedef struct main_run {
+  neap_task *task;
+  bool last_pass; /* it ended; asyncio's loop goes on for one pass */
+} main_run;
+
+static bool main_done(neap_runtime *rt, void *ud) {
+  main_run *run = ud;
+  if (run->task->phase != NEAP_TASK_ENDED) {
+    return false;
+  }
+  bool done = run->last_pass || neap_list_empty(&rt->ready);
+  run->last_pass = true;
+  return done;
+}
+
+static bool run_main(lua_State *L, neap_runtime *rt, neap_task *task) {
+  main_run run = {task, false};
+  for (;;) {
+    neap_loop_end end = neap_loop_run(L, rt, main_done, &run);
+    if (end != NEAP_LOOP_BLOCKED) {
+      return end == NEAP_LOOP_DONE;
+    }
+    if (task->phase == NEAP_TASK_PARKED) {
+      neap_throw(task, NEAP_DEADLOCKED);
+    } else {
+      return true;
+    }
+  }
+}
+
+static bool all_done(neap_runtime *rt, void *ud) {
+  uint64_t *until = ud;
+  return neap_list_empty(&rt->tasks) || neap_clock_now(&rt->clock) > *until;
+}
+
+/* Oldest first. Requesting a cancellation runs nothing and ends nobody, so the
+ * list stays as it is. */
+static void cancel_all(lua_State *L, neap_runtime *rt) {
+  for (neap_link *l = rt->tasks.next; l != &rt->tasks; l = l->next) {
+    neap_task_cancel(L, NEAP_CONTAINER_OF(l, neap_task, link));
+  }
+}
+
+/* False if it was stopped. */
+static bool shut_down(lua_State *L, neap_runtime *rt) {
+  for (int round = 0; round < SHUTDOWN_ROUNDS; round++) {
+    if (neap_list_empty(&rt->tasks)) {
+      return true;
+    }
+    uint64_t until = neap_clock_now(&rt->clock);
+    until += round == 0 ? SHUTDOWN_GRACE : 0;
+    cancel_all(L, rt);
+    if (neap_loop_run(L, rt, all_done, &until) == NEAP_LOOP_STOPPED) {
+      return false;
+    }
+  }
+  while (!neap_list_empty(&rt->tasks)) {
+    neap_task *task =
+        NEAP_CONTAINER_OF(rt->tasks.next, neap_task, link);
+    neap_push_future(L, &task->future);
+    neap_report(L, rt, "a task ignored its cancellation and was abandoned", 0,
+                lua_gettop(L));
+    lua_pop(L, 1);
+    neap_task_abandon(L, task);
+  }
+  return true;
+}
+
+/* Callbacks that have not been called will not be: the run is over. */
+static void drop_callbacks(lua_State *L, neap_runtime *rt) {
+  neap_job *job;
+  while ((job = neap_clock_take_due(&rt->clock, NEAP_NEVER)) != NULL) {
+    neap_loop_append(rt, job);
+  }
+  neap_link *link;
+  while ((link = neap_list_shift(&rt->ready)) != NULL) {
+    neap_job *ready = NEAP_CONTAINER_OF(link, neap_job, link);
+    neap_callback *callback = neap_job_callback(ready);
+    NEAP_CHECK(callback != NULL);
+    neap_callback_cancel(L, callback);
+  }
+}
+
+bool neap_run(lua_State *L, neap_runtime *rt, int nargs) {
+  luaL_checkstack(L, LUA_MINSTACK, NULL);
+  neap_task *task = neap_task_new(L, rt, nargs);
+  rt->running = true;
+  rt->stopped = rt->exiting = false;
+  rt->main_task = task;
+  bool completed = run_main(L, rt, task);
+  if (completed) {
+    rt->shutting_down = true;
+    completed = shut_down(L, rt);
+    rt->shutting_down = false;
+  }
+  if (completed) {
+    drop_callbacks(L, rt);
+    neap_future_retrieve(&task->future); /* the caller raises it */
+    neap_report_failures(L, rt);
+  }
+  rt->main_task = NULL;
+  rt->running = false;
+  rt->interrupting = false;
+  return completed;
+}

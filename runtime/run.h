@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: MIT */
+/* run.h - a whole run: the main task, and what it leaves behind. */
+#ifndef NEAP_RUN_H
+#define NEAP_RUN_H
+
+#include <lua.h>
+
+#include "runtime/runtime.h"
+
+/* [-(nargs + 1), +1, m] Runs the function below the arguments as the main task
+ * to its end, cancels what is left, waits for its cleanup, reports what nobody
+ * looked at, and pushes the main task. False if the run was stopped: then the
+ * task may not be done. */
+bool neap_run(lua_State *L, neap_runtime *rt, int nargs);
+
+#endif

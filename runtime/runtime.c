@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: MIT */
+#include "runtime/runtime.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <lauxlib.h>
+
+#include "runtime/anchor.h"
+#include "runtime/error.h"
+#include "runtime/future.h"
+#include "runtime/loop.h"
+#include "runtime/report.h"
+#include "runtime/scope.h"
+#include "runtime/task.h"
+
+static const char runtime_key = 0; /* its address is the registry key */
+
+static const double DEFAULT_SLOW_STEP = 0.1;
+
+_Noreturn void neap_check_failed(const char *what, const char *file, int line) {
+  char text[256];
+  snprintf(text, sizeof text, "neap: %s:%d: check failed: %s\n", file, line,
+           what);
+  neap_write_error(text);
+  abort();
+}
+
+/* The lua_State closes: the C half of the teardown. Tasks are just memory by
+ * now, which stays valid until the last finalizer has run. */
+static int runtime_gc(lua_State *L) {
+  neap_runtime *rt = lua_touserdata(L, 1);
+  rt->closed = true;
+  rt->current = NULL;
+  neap_list_init(&rt->ready);
+  neap_list_init(&rt->batch);
+  neap_loop_close(rt);
+  neap_clock_free(&rt->clock);
+  neap_scopes_close(rt);
+  neap_anchors_close(rt);
+  return 0;
+}
+
+neap_runtime *neap_runtime_of(lua_State *L) {
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &runtime_key);
+  neap_runtime *rt = lua_touserdata(L, -1);
+  lua_pop(L, 1);
+  return rt;
+}
+
+/* [-0, +0, m] Makes the metatable of a kind of object; the binding that serves
+ * it adds the methods. Returns its registry reference. */
+static int new_metatable(lua_State *L, const char *name, lua_CFunction gc,
+                         const void **address) {
+  lua_createtable(L, 0, 8);
+  lua_pushstring(L, name);
+  lua_setfield(L, -2, "__name");
+  lua_pushboolean(L, 0);
+  lua_setfield(L, -2, "__metatable");
+  if (gc != NULL) {
+    lua_pushcfunction(L, gc);
+    lua_setfield(L, -2, "__gc");
+  }
+  if (address != NULL) {
+    *address = lua_topointer(L, -1);
+  }
+  return luaL_ref(L, LUA_REGISTRYINDEX);
+}
+
+static void make_metatables(lua_State *L, neap_runtime *rt) {
+  rt->task_ref = new_metatable(L, "neap.Task", NULL, &rt->task_metatables[0]);
+  rt->failed_task_ref =
+      new_metatable(L, "neap.Task", neap_failed_gc, &rt->task_metatables[1]);
+  rt->future_ref =
+      new_metatable(L, "neap.Future", NULL, &rt->future_metatables[0]);
+  rt->failed_future_ref = new_metatable(L, "neap.Future", neap_failed_gc,
+                                        &rt->future_metatables[1]);
+  rt->callback_ref = new_metatable(L, "neap.Handle", NULL, NULL);
+  lua_pushliteral(L, "a task yielded to its scheduler by itself "
+                     "(coroutine.yield outside of a coroutine of its own)");
+  rt->foreign_yield_ref = luaL_ref(L, LUA_REGISTRYINDEX);
+}
+
+neap_runtime *neap_runtime_open(lua_State *L) {
+  luaL_checkstack(L, LUA_MINSTACK, NULL);
+  neap_runtime *rt = lua_newuserdatauv(L, sizeof *rt, 0);
+  memset(rt, 0, sizeof *rt);
+  neap_list_init(&rt->tasks);
+  neap_clock_init(&rt->clock);
+  rt->slow_step = DEFAULT_SLOW_STEP;
+  lua_createtable(L, 0, 1); /* from here on, the collector cleans up */
+  lua_pushcfunction(L, runtime_gc);
+  lua_setfield(L, -2, "__gc");
+  lua_setmetatable(L, -2);
+  lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_MAINTHREAD);
+  rt->main = lua_tothread(L, -1);
+  lua_pop(L, 1);
+  neap_anchors_open(L, rt);
+  neap_report_open(L, rt);
+  neap_errors_open(L, rt);
+  make_metatables(L, rt);
+  int err = neap_loop_open(rt);
+  if (err != 0) {
+    luaL_error(L, "cannot open a loop: %s", uv_strerror(err));
+  }
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &runtime_key);
+  return rt;
+}

@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: MIT */
+/* runtime.h - the state of one runtime: which room owns which field. */
+#ifndef NEAP_RUNTIME_H
+#define NEAP_RUNTIME_H
+
+#include <stdatomic.h>
+#include <stdint.h>
+
+#include <lua.h>
+#include <uv.h>
+
+#include "runtime/clock.h"
+#include "runtime/list.h"
+#include "runtime/neap.h"
+#include "runtime/resume.h"
+#include "runtime/trace.h"
+
+/* An impossible state: say where and abort, in release builds too. */
+#define NEAP_CHECK(condition)                                                  \
+  ((condition) ? (void)0 : neap_check_failed(#condition, __FILE__, __LINE__))
+
+_Noreturn void neap_check_failed(const char *what, const char *file, int line);
+
+typedef struct neap_future neap_future;
+typedef struct neap_task neap_task;
+typedef struct neap_scope neap_scope;
+
+/* A coroutine that waits for its next task. */
+typedef struct neap_idle_thread {
+  lua_State *co;
+  uint32_t slot; /* anchor of co */
+} neap_idle_thread;
+
+/* Idle coroutines kept; more are left to the collector. */
+#define NEAP_POOL_SIZE 256
+
+typedef struct neap_counters {
+  uint64_t created, finished, failed, cancelled; /* tasks */
+  uint64_t pending;                              /* tasks not done */
+  uint64_t steps;                                /* resumptions of tasks */
+  uint64_t passes;                               /* over the ready queue */
+  uint64_t polls;                                /* of libuv */
+} neap_counters;
+
+/* Anchors: slots of one Lua table that keep objects alive (anchor.c). */
+typedef struct neap_anchors {
+  uint32_t *next_free; /* [slot]: the next free one; slots start at 1 */
+  uint32_t capacity;   /* slots that exist, in both tables */
+  uint32_t free;       /* first free slot, 0 if none */
+} neap_anchors;
+
+/* Owner: a userdata in the registry of its lua_State, so it is still there
+ * when the last finalizer of a closing state runs. */
+struct neap_runtime {
+  lua_State *main; /* the state's main thread */
+  lua_State *L;    /* the thread that runs the loop; NULL between runs */
+
+  /* loop.c */
+  uv_loop_t uv;
+  uv_async_t wakeup; /* unreferenced; sent by neap_interrupt */
+  uv_timer_t timer;  /* armed for the earliest deadline while polling */
+  neap_list ready;   /* jobs of the next pass */
+  neap_list batch;   /* jobs of the pass that runs */
+  uint64_t last_poll;
+  unsigned passes_since_poll;
+  bool loop_open;
+  bool running;      /* inside neap_loop_run */
+  bool closed;       /* nothing works any more */
+  bool exiting;      /* os.exit was called in a task */
+  int exit_code;
+  bool stopped;      /* NEAP_STOP arrived */
+  bool shutting_down; /* the main task has ended, the others are cancelled */
+  uint64_t shuffle;  /* state of the order's generator; 0: FIFO */
+
+  neap_clock clock;
+  neap_trace trace;
+  neap_counters counters;
+  neap_anchors anchors;
+
+  /* resume.c */
+  const neap_entry *entry;   /* innermost coroutine entered; NULL outside */
+  lua_State *volatile executing; /* its thread, for neap_interrupt */
+  bool parking;              /* the yield under way comes from neap_park */
+  bool delivering;           /* the resumption under way is a wake-up */
+
+  /* task.c */
+  neap_task *current;  /* the task whose code runs; NULL outside */
+  neap_task *main_task;
+  neap_list tasks;     /* tasks that are not done, in creation order */
+  uint64_t last_task_id;
+  unsigned eager_depth;
+  unsigned idle_count;
+  neap_idle_thread idle[NEAP_POOL_SIZE];
+
+  neap_scope *free_scopes;          /* scope.c */
+  struct frame_scope *frame_scopes; /* all there are, free or not */
+  neap_list failed;        /* report.c: futures whose error nobody has seen */
+  neap_future *cancels;    /* future.c: work list of neap_future_cancel */
+
+  /* interrupt.c */
+  atomic_int requests;       /* neap_request bits not yet served */
+  bool interrupting;         /* the step under way is to be ended */
+  uint64_t interrupted_step; /* counters.steps of that step */
+
+  bool debug;
+  double slow_step; /* seconds; debug mode reports longer steps */
+
+  /* Registry references: integers, because those are looked up fastest. */
+  int anchors_ref;   /* slot -> object */
+  int classes_ref;   /* neap_class -> class */
+  int parents_ref;   /* class -> its parent class, or false */
+  int task_ref;      /* metatables */
+  int failed_task_ref;
+  int future_ref;
+  int failed_future_ref;
+  int callback_ref;
+  int foreign_yield_ref; /* the error of a task that yielded by itself */
+  int failures_ref;  /* address -> future with an unseen error, weak */
+  int handler_ref;   /* the exception handler, or LUA_NOREF */
+  const void *task_metatables[2]; /* lua_topointer of them */
+  const void *future_metatables[2];
+};
+
+/* [-0, +0, m] Opens a runtime in L and returns it; raises if it cannot. */
+neap_runtime *neap_runtime_open(lua_State *L);
+
+/* For functions whose first upvalue is the runtime, as all bindings are. */
+static inline neap_runtime *neap_runtime_up(lua_State *L) {
+  return (neap_runtime *)lua_touserdata(L, lua_upvalueindex(1));
+}
+
+#endif

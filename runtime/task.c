@@ -1,0 +1,357 @@
+/* SPDX-License-Identifier: MIT */
+#include "runtime/task.h"
+
+#include <string.h>
+
+#include <lauxlib.h>
+
+#include "runtime/anchor.h"
+#include "runtime/error.h"
+#include "runtime/loop.h"
+#include "runtime/report.h"
+#include "runtime/resume.h"
+#include "runtime/scope.h"
+#include "runtime/version.h"
+
+/* A lua_resume inside a lua_resume costs C stack, of which Lua allows 200
+ * levels (LUAI_MAXCCALLS). */
+enum { MAX_EAGER_DEPTH = 50 };
+
+enum {
+  HANDLER_INDEX = 1,
+  TASK_INDEX = NEAP_TASK_INDEX,
+  BODY_INDEX = NEAP_TASK_BODY_INDEX
+};
+
+/* ---- the coroutine's side ---- */
+
+static int k_body(lua_State *L, int status, lua_KContext ctx) {
+  neap_task *task = (neap_task *)ctx;
+  if (status == LUA_OK || status == LUA_YIELD) {
+    task->end = NEAP_FINISHED;
+    neap_future_store(L, &task->future, TASK_INDEX, lua_gettop(L) - TASK_INDEX);
+  } else if (neap_error_is(L, task->future.rt, -1, NEAP_CANCELLED_ERROR)) {
+    task->end = NEAP_FUTURE_CANCELLED;
+    lua_setiuservalue(L, TASK_INDEX, NEAP_OUTCOME_VALUE);
+  } else {
+    task->end = NEAP_FAILED;
+    neap_future_store_error(L, &task->future, TASK_INDEX);
+  }
+  return 0;
+}
+
+static int task_main(lua_State *L) {
+  lua_KContext ctx = (lua_KContext)lua_touserdata(L, TASK_INDEX);
+  int nargs = lua_gettop(L) - BODY_INDEX;
+  return k_body(L, lua_pcallk(L, nargs, LUA_MULTRET, HANDLER_INDEX, ctx, k_body),
+                ctx);
+}
+
+/* ---- creation, and the pool of coroutines ---- */
+
+/* [-0, +0 | +1, m] Takes an idle coroutine, or pushes a new one. */
+static bool take_thread(lua_State *L, neap_runtime *rt,
+                        neap_idle_thread *thread) {
+  if (rt->idle_count > 0) {
+    *thread = rt->idle[--rt->idle_count];
+    return false;
+  }
+  thread->co = lua_newthread(L);
+  thread->slot = 0;
+  return true;
+}
+
+/* A coroutine may serve again only if nobody can tell: nobody has got hold of
+ * it, and it has no debug hook. */
+static void give_back_thread(lua_State *L, neap_task *task, bool usable) {
+  neap_runtime *rt = task->future.rt;
+  if (usable && !task->exposed && rt->idle_count < NEAP_POOL_SIZE &&
+      lua_gethook(task->co) == NULL) {
+    neap_idle_thread thread = {task->co, task->co_anchor};
+    rt->idle[rt->idle_count++] = thread;
+  } else {
+    neap_unanchor(L, rt, task->co_anchor);
+  }
+  task->co = NULL;
+}
+
+static void init_task(neap_task *task, neap_runtime *rt) {
+  memset(task, 0, sizeof *task);
+  neap_future_init(&task->future, rt, &neap_task_kind);
+  task->wait.job.run = neap_task_step;
+  task->phase = NEAP_TASK_READY;
+}
+
+neap_task *neap_task_new(lua_State *L, neap_runtime *rt, int nargs) {
+  neap_idle_thread thread;
+  /* All that can fail comes first. */
+  neap_anchors_reserve(L, rt, 2);
+  luaL_checkstack(L, 6, NULL);
+  neap_task *task = lua_newuserdatauv(L, sizeof *task, 2);
+  init_task(task, rt);
+  lua_rawgeti(L, LUA_REGISTRYINDEX, rt->task_ref);
+  lua_setmetatable(L, -2);
+  bool is_new = take_thread(L, rt, &thread);
+  if (!lua_checkstack(thread.co, nargs + LUA_MINSTACK)) {
+    if (!is_new) {
+      rt->idle[rt->idle_count++] = thread;
+    }
+    luaL_error(L, "too many arguments for a task");
+  }
+  if (is_new) {
+    thread.slot = neap_anchor(L, rt, -1);
+    lua_pop(L, 1);
+  }
+  task->co = thread.co;
+  task->co_anchor = thread.slot;
+  task->nargs = nargs + BODY_INDEX;
+  task->future.anchor = neap_anchor(L, rt, -1);
+  lua_pushcfunction(task->co, task_main);
+  lua_pushcfunction(task->co, neap_traceback_handler);
+  lua_pushvalue(L, -1);
+  lua_xmove(L, task->co, 1);
+  lua_insert(L, -nargs - 2);
+  lua_xmove(L, task->co, nargs + 1);
+  task->id = ++rt->last_task_id;
+  neap_list_append(&rt->tasks, &task->link);
+  rt->counters.created++;
+  rt->counters.pending++;
+  neap_trace_add(&rt->trace, task->id, NEAP_EVENT_CREATED);
+  neap_loop_append(rt, &task->wait.job);
+  return task;
+}
+
+/* ---- the loop's side ---- */
+
+static void forget_outcome(lua_State *L, neap_task *task) {
+  task->future.nresults = 0;
+  neap_push_future(L, &task->future);
+  lua_pushnil(L);
+  lua_setiuservalue(L, -2, NEAP_OUTCOME_VALUE);
+  lua_pop(L, 1);
+}
+
+/* `usable`: the coroutine has come to its end by itself. */
+static void finish(lua_State *L, neap_task *task, bool usable) {
+  neap_runtime *rt = task->future.rt;
+  neap_future_state state = (neap_future_state)task->end;
+  if (state == NEAP_FINISHED && task->must_cancel) {
+    /* It cancelled itself and never waited again. */
+    forget_outcome(L, task);
+    state = NEAP_FUTURE_CANCELLED;
+  }
+  task->must_cancel = false;
+  task->phase = NEAP_TASK_ENDED;
+  neap_scopes_drop(task);
+  neap_list_remove(&task->link);
+  give_back_thread(L, task, usable);
+  rt->counters.pending--;
+  switch (state) {
+  case NEAP_FAILED:
+    rt->counters.failed++;
+    neap_trace_add(&rt->trace, task->id, NEAP_EVENT_FAILED);
+    break;
+  case NEAP_FUTURE_CANCELLED:
+    rt->counters.cancelled++;
+    neap_trace_add(&rt->trace, task->id, NEAP_EVENT_CANCELLED);
+    break;
+  default:
+    rt->counters.finished++;
+    neap_trace_add(&rt->trace, task->id, NEAP_EVENT_FINISHED);
+  }
+  neap_future_settle(L, &task->future, state);
+}
+
+/* [-1, +0, -] The coroutine ended outside of its protected call: fails the task
+ * with the value on L's top. Needs no memory. */
+static void fail(lua_State *L, neap_task *task) {
+  neap_push_future(L, &task->future);
+  lua_insert(L, -2);
+  lua_setiuservalue(L, -2, NEAP_OUTCOME_VALUE);
+  lua_rawgeti(L, LUA_REGISTRYINDEX, task->future.rt->failed_task_ref);
+  lua_setmetatable(L, -2);
+  lua_pop(L, 1);
+  task->end = NEAP_FAILED;
+  finish(L, task, false);
+}
+
+/* A request that came while the task ran. */
+static void deliver_request(lua_State *L, neap_task *task) {
+  if (task->must_cancel && task->phase == NEAP_TASK_PARKED) {
+    neap_wait *wait = &task->wait;
+    neap_future *next = wait->kind->passes_cancel_to == NULL
+                            ? NULL
+                            : wait->kind->passes_cancel_to(wait);
+    task->must_cancel = false;
+    if (next == NULL) {
+      neap_throw(task, NEAP_CANCELLED);
+      return;
+    }
+    neap_push_future(L, &task->future);
+    neap_future_push_message(L, -1);
+    neap_future_cancel(L, next, lua_isnil(L, -1) ? 0 : lua_gettop(L));
+    lua_pop(L, 2);
+  }
+}
+
+static void after_resume(lua_State *L, neap_task *task, int status) {
+  neap_runtime *rt = task->future.rt;
+  rt->delivering = false;
+  if (status == LUA_OK) {
+    finish(L, task, true);
+  } else if (status != LUA_YIELD) {
+    lua_xmove(task->co, L, 1);
+    fail(L, task);
+  } else if (rt->parking) {
+    rt->parking = false;
+    neap_trace_add(&rt->trace, task->id, NEAP_EVENT_WAITING);
+    deliver_request(L, task);
+  } else {
+    neap_reset_thread(task->co);
+    lua_settop(task->co, 0);
+    lua_rawgeti(L, LUA_REGISTRYINDEX, rt->foreign_yield_ref);
+    fail(L, task);
+  }
+}
+
+static void resume(lua_State *L, neap_task *task, int nargs) {
+  neap_runtime *rt = task->future.rt;
+  const neap_entry *entry = rt->entry;
+  neap_task *current = rt->current;
+  int nresults;
+  task->phase = NEAP_TASK_RUNNING;
+  rt->current = task;
+  rt->entry = NULL;
+  rt->counters.steps++;
+  int status = neap_resume(rt, task->co, L, nargs, &nresults);
+  rt->entry = entry;
+  rt->current = current;
+  after_resume(L, task, status);
+}
+
+static void start(lua_State *L, neap_task *task) {
+  neap_trace_add(&task->future.rt->trace, task->id, NEAP_EVENT_STARTED);
+  if (task->must_cancel) {
+    /* Cancelled before its first line: the body never runs. */
+    lua_settop(task->co, 0);
+    task->end = NEAP_FUTURE_CANCELLED;
+    finish(L, task, true);
+    return;
+  }
+  task->started = true;
+  resume(L, task, task->nargs);
+}
+
+static void step(lua_State *L, neap_task *task) {
+  neap_runtime *rt = task->future.rt;
+  if (!task->started) {
+    start(L, task);
+    return;
+  }
+  neap_wait *wait = &task->wait;
+  if (task->must_cancel) {
+    task->must_cancel = false;
+    if (wait->outcome == NEAP_WOKEN) {
+      wait->outcome = NEAP_CANCELLED;
+      if (wait->kind->abandon != NULL) {
+        wait->kind->abandon(wait);
+      }
+    }
+  }
+  if (wait->outcome == NEAP_CANCELLED) {
+    neap_scopes_note_delivery(task);
+  }
+  rt->delivering = true;
+  resume(L, task, 0);
+}
+
+neap_task *neap_job_task(neap_job *job) {
+  if (job->run != neap_task_step) {
+    return NULL;
+  }
+  return NEAP_CONTAINER_OF(NEAP_CONTAINER_OF(job, neap_wait, job), neap_task,
+                           wait);
+}
+
+void neap_task_step(neap_runtime *rt, neap_job *job) {
+  step(rt->L, neap_job_task(job));
+}
+
+void neap_task_start_now(lua_State *L, neap_task *task) {
+  neap_runtime *rt = task->future.rt;
+  if (rt->eager_depth == MAX_EAGER_DEPTH || !lua_checkstack(L, LUA_MINSTACK)) {
+    return;
+  }
+  neap_list_remove(&task->wait.job.link);
+  rt->eager_depth++;
+  start(L, task);
+  rt->eager_depth--;
+}
+
+/* ---- cancellation ---- */
+
+static bool cancel_task(lua_State *L, neap_future *future, int message) {
+  neap_task *task = (neap_task *)future;
+  neap_wait *wait = &task->wait;
+  task->cancelling++;
+  neap_trace_add(&future->rt->trace, task->id, NEAP_EVENT_CANCEL);
+  if (task->phase == NEAP_TASK_PARKED) {
+    neap_future *next = wait->kind->passes_cancel_to == NULL
+                            ? NULL
+                            : wait->kind->passes_cancel_to(wait);
+    if (next != NULL) {
+      neap_future_cancel_later(next);
+      return true;
+    }
+    neap_throw(task, NEAP_CANCELLED);
+  } else if (task->started && task->phase == NEAP_TASK_READY &&
+             wait->outcome == NEAP_CANCELLED) {
+    task->must_cancel = true;
+    return true; /* the first request's message is on its way */
+  } else {
+    task->must_cancel = true;
+  }
+  neap_future_set_message(L, future, message);
+  return true;
+}
+
+const neap_future_kind neap_task_kind = {"Task", cancel_task};
+
+void neap_task_cancel(lua_State *L, neap_task *task) {
+  neap_future_cancel(L, &task->future, 0);
+}
+
+uint32_t neap_task_uncancel(neap_task *task) {
+  if (task->cancelling > 0 && --task->cancelling == 0) {
+    task->must_cancel = false;
+  }
+  return task->cancelling;
+}
+
+void neap_task_abandon(lua_State *L, neap_task *task) {
+  neap_runtime *rt = task->future.rt;
+  neap_clock_disarm(&rt->clock, &task->wait.job);
+  neap_list_remove(&task->wait.job.link);
+  if (lua_status(task->co) == LUA_YIELD) {
+    neap_reset_thread(task->co);
+  }
+  lua_settop(task->co, 0);
+  forget_outcome(L, task);
+  task->end = NEAP_FUTURE_CANCELLED;
+  finish(L, task, false);
+}
+
+void neap_push_cancelled(lua_State *L, neap_task *task) {
+  neap_push_future(L, &task->future);
+  neap_future_push_message(L, -1);
+  lua_replace(L, -2);
+  neap_error_new(L, task->future.rt, NEAP_CANCELLED_ERROR);
+}
+
+void neap_push_task_name(lua_State *L, neap_task *task, int index) {
+  neap_future_push_extra(L, &task->future, index, "name");
+  if (lua_isnil(L, -1)) {
+    lua_pop(L, 1);
+    lua_pushfstring(L, "Task-%I", (LUAI_UACINT)task->id);
+  }
+}
