@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: MIT */
+#include "bindings/arg.h"
+
+double neap_check_seconds(lua_State *L, int arg) {
+  double seconds = luaL_checknumber(L, arg);
+  luaL_argcheck(L, seconds == seconds, arg, "delay is NaN (not a number)");
+  return seconds;
+}
+
+void neap_check_callable(lua_State *L, int arg) {
+  if (!lua_isfunction(L, arg)) {
+    if (luaL_getmetafield(L, arg, "__call") == LUA_TNIL) {
+      luaL_typeerror(L, arg, "function");
+    }
+    lua_pop(L, 1);
+  }
+}
+
+neap_future *neap_check_future(lua_State *L, neap_runtime *rt, int arg) {
+  neap_future *future = neap_to_future(L, rt, arg);
+  if (future == NULL) {
+    luaL_typeerror(L, arg, "Task or Future");
+  }
+  return future;
+}
+
+neap_task *neap_check_task(lua_State *L, neap_runtime *rt, int arg) {
+  neap_future *future = neap_to_future(L, rt, arg);
+  neap_task *task = future == NULL ? NULL : neap_future_task(future);
+  if (task == NULL) {
+    luaL_typeerror(L, arg, "Task");
+  }
+  return task;
+}
+
+neap_future *neap_check_plain_future(lua_State *L, neap_runtime *rt, int arg) {
+  neap_future *future = neap_to_future(L, rt, arg);
+  if (future == NULL || neap_future_task(future) != NULL) {
+    luaL_typeerror(L, arg, "Future");
+  }
+  return future;
+}
+
+void neap_check_running(lua_State *L, neap_runtime *rt) {
+  if (rt->closed) {
+    luaL_error(L, "the runtime is closed");
+  }
+  if (!rt->running) {
+    luaL_error(L, "no running loop: call this inside neap.run");
+  }
+}
+
+neap_task *neap_check_current(lua_State *L, neap_runtime *rt) {
+  if (rt->current == NULL) {
+    luaL_error(L, "not inside a task: call this inside neap.run or a task");
+  }
+  return rt->current;
+}
+
+void neap_push_function(lua_State *L, neap_runtime *rt,
+                        lua_CFunction function) {
+  lua_pushlightuserdata(L, rt);
+  lua_pushcclosure(L, function, 1);
+}
+
+void neap_set_functions(lua_State *L, neap_runtime *rt, const luaL_Reg *list) {
+  lua_pushlightuserdata(L, rt);
+  luaL_setfuncs(L, list, 1);
+}
+
+void neap_set_class(lua_State *L, neap_runtime *rt,
+                    const luaL_Reg *metamethods, const luaL_Reg *methods) {
+  if (metamethods != NULL) {
+    neap_set_functions(L, rt, metamethods);
+  }
+  luaL_getsubtable(L, -1, "__index");
+  neap_set_functions(L, rt, methods);
+  lua_pop(L, 2);
+}
+
+void neap_set_methods(lua_State *L, neap_runtime *rt, int ref,
+                      const luaL_Reg *metamethods, const luaL_Reg *methods) {
+  lua_rawgeti(L, LUA_REGISTRYINDEX, ref);
+  neap_set_class(L, rt, metamethods, methods);
+}

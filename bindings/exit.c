@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: MIT */
+/* exit.c - os.exit inside a task.
+ *
+ * Closing a lua_State from one of its coroutines is not possible, so a task
+ * that asks for it is suspended for good, and the loop's caller exits. */
+#include <stdlib.h>
+
+#include <lauxlib.h>
+#include <lualib.h>
+
+#include "bindings/arg.h"
+#include "bindings/neap.h"
+#include "runtime/wait.h"
+
+static const neap_wait_kind exit_kind = {"os.exit", NULL, NULL};
+
+static int k_never(lua_State *L, int status, lua_KContext ctx) {
+  (void)status;
+  (void)ctx;
+  return luaL_error(L, "the process is exiting");
+}
+
+/* os.exit([code [, close]]) */
+static int l_exit(lua_State *L) {
+  neap_runtime *rt = neap_runtime_up(L);
+  int code = EXIT_SUCCESS;
+  if (lua_isboolean(L, 1)) {
+    code = lua_toboolean(L, 1) ? EXIT_SUCCESS : EXIT_FAILURE;
+  } else {
+    code = (int)luaL_optinteger(L, 1, EXIT_SUCCESS);
+  }
+  if (rt->current != NULL && lua_toboolean(L, 2)) {
+    neap_task *task = neap_check_wait(L, rt);
+    rt->exiting = true;
+    rt->exit_code = code;
+    return neap_park(L, task, &exit_kind, NULL, k_never, 0);
+  }
+  lua_settop(L, 2);
+  lua_pushvalue(L, lua_upvalueindex(2)); /* the standard os.exit */
+  lua_insert(L, 1);
+  lua_call(L, 2, 0);
+  return 0;
+}
+
+void neap_patch_exit(lua_State *L, neap_runtime *rt) {
+  luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
+  if (lua_getfield(L, -1, LUA_OSLIBNAME) == LUA_TTABLE) {
+    if (lua_getfield(L, -1, "exit") == LUA_TFUNCTION &&
+        lua_tocfunction(L, -1) != l_exit) {
+      lua_pushlightuserdata(L, rt);
+      lua_insert(L, -2);
+      lua_pushcclosure(L, l_exit, 2);
+      lua_setfield(L, -2, "exit");
+    } else {
+      lua_pop(L, 1);
+    }
+  }
+  lua_pop(L, 2);
+}

@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: MIT */
+/* neap.c - `require "neap"`: puts the module together. */
+#include "bindings/neap.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include <lauxlib.h>
+
+#include "bindings/lua_sources.h"
+
+static const char module_key = 0; /* its address is the registry key */
+
+/* [-0, +1, v] Runs an embedded source, which is called with the module and
+ * wait_done. */
+static void run_source(lua_State *L, const char *name, int module) {
+  const neap_lua_source *source = neap_lua_sources;
+  while (strcmp(source->name, name) != 0) {
+    source++;
+  }
+  lua_pushfstring(L, "=%s", name);
+  if (luaL_loadbufferx(L, source->text, source->length, lua_tostring(L, -1),
+                       "t") != LUA_OK) {
+    lua_error(L);
+  }
+  lua_remove(L, -2);
+  lua_pushvalue(L, module);
+  neap_push_wait_done(L, neap_runtime_of(L));
+  lua_call(L, 2, 1);
+}
+
+/* The global `require`, made anew only once. */
+static void patch_require(lua_State *L, int module) {
+  static const char require_key = 0;
+  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &require_key) == LUA_TNIL) {
+    lua_pop(L, 1);
+    run_source(L, "neap.require", module);
+    lua_pushvalue(L, -1);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &require_key);
+  }
+  lua_setglobal(L, "require");
+}
+
+/* [-0, +0, m] What outlives the module table: it may be loaded again after
+ * somebody, such as busted between two files, has put old functions back. */
+static void patch(lua_State *L, neap_runtime *rt, int module) {
+  neap_patch_coroutine(L, rt);
+  neap_patch_exit(L, rt);
+  patch_require(L, module);
+  luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
+  lua_getfield(L, module, "testing");
+  lua_setfield(L, -2, "neap.testing");
+  lua_pop(L, 1);
+}
+
+static void make_module(lua_State *L, neap_runtime *rt) {
+  lua_createtable(L, 0, 48);
+  neap_bind_run(L, rt);
+  neap_bind_future(L, rt);
+  neap_bind_task(L, rt);
+  neap_bind_sleep(L, rt);
+  neap_bind_timeout(L, rt);
+  neap_bind_callback(L, rt);
+  neap_bind_pcall(L, rt);
+  neap_bind_error(L, rt);
+  neap_bind_testing(L, rt);
+  lua_pushliteral(L, NEAP_VERSION);
+  lua_setfield(L, -2, "_VERSION");
+}
+
+int luaopen_neap(lua_State *L) {
+  neap_runtime *rt = neap_runtime_of(L);
+  if (rt == NULL) {
+    rt = neap_runtime_open(L);
+    const char *debug = getenv("NEAP_DEBUG");
+    rt->debug = debug != NULL && strcmp(debug, "") != 0 &&
+                strcmp(debug, "0") != 0;
+  }
+  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &module_key) == LUA_TNIL) {
+    lua_pop(L, 1);
+    make_module(L, rt);
+    lua_pushvalue(L, -1);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &module_key);
+  }
+  patch(L, rt, lua_gettop(L));
+  return 1;
+}

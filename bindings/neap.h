@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: MIT */
+/* neap.h - the bindings, each of which adds its functions to the module. */
+#ifndef NEAP_BINDINGS_H
+#define NEAP_BINDINGS_H
+
+#include <lua.h>
+
+#include "runtime/runtime.h"
+
+/* [-0, +0, m] Each adds to the module table on the top. */
+void neap_bind_run(lua_State *L, neap_runtime *rt);
+void neap_bind_future(lua_State *L, neap_runtime *rt);
+/* After neap_bind_future, to whose methods it adds. */
+void neap_bind_task(lua_State *L, neap_runtime *rt);
+void neap_bind_sleep(lua_State *L, neap_runtime *rt);
+void neap_bind_timeout(lua_State *L, neap_runtime *rt);
+void neap_bind_callback(lua_State *L, neap_runtime *rt);
+void neap_bind_pcall(lua_State *L, neap_runtime *rt);
+void neap_bind_error(lua_State *L, neap_runtime *rt);
+void neap_bind_testing(lua_State *L, neap_runtime *rt);
+
+/* [-0, +1, m] Pushes what neap's own Lua needs and users do not. */
+void neap_push_wait_done(lua_State *L, neap_runtime *rt);
+
+/* [-0, +0, m] Each replaces functions of the standard library, which could not
+ * wait, by ones that can. May be called again. */
+void neap_patch_coroutine(lua_State *L, neap_runtime *rt);
+void neap_patch_exit(lua_State *L, neap_runtime *rt);
+
+#endif
