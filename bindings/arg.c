@@ -41,6 +41,18 @@ neap_future *neap_check_plain_future(lua_State *L, neap_runtime *rt, int arg) {
   return future;
 }
 
+void neap_check_awaitable(lua_State *L, int arg) {
+  bool indexable = lua_istable(L, arg);
+  if (luaL_getmetafield(L, arg, "__index") != LUA_TNIL) {
+    lua_pop(L, 1);
+    indexable = lua_type(L, arg) != LUA_TSTRING;
+  }
+  if (!indexable || lua_getfield(L, arg, "await") != LUA_TFUNCTION) {
+    luaL_typeerror(L, arg, "Task, Future or object with an await method");
+  }
+  lua_pop(L, 1);
+}
+
 void neap_check_running(lua_State *L, neap_runtime *rt) {
   if (rt->closed) {
     luaL_error(L, "the runtime is closed");

@@ -22,6 +22,9 @@ neap_future *neap_check_future(lua_State *L, neap_runtime *rt, int arg);
 neap_task *neap_check_task(lua_State *L, neap_runtime *rt, int arg);
 neap_future *neap_check_plain_future(lua_State *L, neap_runtime *rt, int arg);
 
+/* [-0, +0, v] Any value that has an `await` method. */
+void neap_check_awaitable(lua_State *L, int arg);
+
 /* [-0, +0, v] Raises unless the loop runs. */
 void neap_check_running(lua_State *L, neap_runtime *rt);
 

@@ -41,15 +41,8 @@ static int l_await_any(lua_State *L) {
   if (neap_to_future(L, rt, 1) != NULL) {
     return neap_await(L, rt, 1);
   }
-  bool indexable = lua_istable(L, 1);
-  if (luaL_getmetafield(L, 1, "__index") != LUA_TNIL) {
-    lua_pop(L, 1);
-    indexable = true;
-  }
-  if (lua_type(L, 1) == LUA_TSTRING || !indexable ||
-      lua_getfield(L, 1, "await") != LUA_TFUNCTION) {
-    return luaL_typeerror(L, 1, "Task, Future or object with an await method");
-  }
+  neap_check_awaitable(L, 1);
+  lua_getfield(L, 1, "await");
   lua_insert(L, 1);
   lua_callk(L, 1, LUA_MULTRET, 0, k_called);
   return k_called(L, LUA_OK, 0);

@@ -8,14 +8,18 @@
 #include "bindings/neap.h"
 #include "runtime/error.h"
 
+/* Whether the error on the top is a cancellation of the running task. */
+static bool is_own_cancellation(lua_State *L, neap_runtime *rt) {
+  return rt->current != NULL && rt->current->cancelling > 0 &&
+         neap_error_is(L, rt, -1, NEAP_CANCELLED_ERROR);
+}
+
 /* `below`: stack slots that are no results. */
 static int k_pcall(lua_State *L, int status, lua_KContext below) {
-  neap_runtime *rt = neap_runtime_up(L);
   if (status == LUA_OK || status == LUA_YIELD) {
     return lua_gettop(L) - (int)below;
   }
-  if (rt->current != NULL && rt->current->cancelling > 0 &&
-      neap_error_is(L, rt, -1, NEAP_CANCELLED_ERROR)) {
+  if (is_own_cancellation(L, neap_runtime_up(L))) {
     return lua_error(L);
   }
   lua_pushboolean(L, 0);
@@ -36,13 +40,28 @@ static int l_pcall(lua_State *L) {
   return k_pcall(L, status, 0);
 }
 
+/* The message handler of l_xpcall: the user's, but for a cancellation. */
+static int handle(lua_State *L) {
+  if (is_own_cancellation(L, neap_runtime_up(L))) {
+    return 1;
+  }
+  lua_pushvalue(L, lua_upvalueindex(2));
+  lua_insert(L, 1);
+  lua_call(L, lua_gettop(L) - 1, 1);
+  return 1;
+}
+
 /* xpcall(f, handler, ...) -> true, f's results | false, handler's result
- * As the standard xpcall; see pcall. What handler returns for a cancellation of
- * the running task is raised again if it is still a CancelledError.
+ * As the standard xpcall; see pcall. The handler does not see a cancellation of
+ * the running task.
  * waits  if f does. */
 static int l_xpcall(lua_State *L) {
   int n = lua_gettop(L);
   luaL_checktype(L, 2, LUA_TFUNCTION);
+  lua_pushvalue(L, lua_upvalueindex(1));
+  lua_pushvalue(L, 2);
+  lua_pushcclosure(L, handle, 2);
+  lua_replace(L, 2);
   lua_pushboolean(L, 1);
   lua_pushvalue(L, 1);
   lua_rotate(L, 3, 2);

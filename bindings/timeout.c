@@ -54,7 +54,8 @@ static int k_bounded(lua_State *L, int status, lua_KContext ctx) {
   }
   /* What was awaited may have finished in the very same instant. */
   neap_future *future = neap_to_future(L, rt, SUBJECT_INDEX);
-  if (future != NULL && future->state == NEAP_FINISHED) {
+  if (future != NULL && (future->state == NEAP_FINISHED ||
+                         future->state == NEAP_FAILED)) {
     return neap_future_results(L, future, SUBJECT_INDEX);
   }
   return raise_timeout(L, rt);
@@ -139,13 +140,14 @@ static int l_wait_for(lua_State *L) {
   neap_runtime *rt = neap_runtime_up(L);
   neap_future *future = neap_to_future(L, rt, 1);
   bool is_function = lua_isfunction(L, 1);
+  if (future == NULL && !is_function) {
+    neap_check_awaitable(L, 1);
+  }
   bool limited = !lua_isnoneornil(L, 2);
   double delay = limited ? neap_check_seconds(L, 2) : 0;
   if (future != NULL) {
     return wait_for_future(L, rt, future, limited, delay);
   }
-  luaL_argexpected(L, is_function || lua_istable(L, 1) || lua_isuserdata(L, 1),
-                   1, "Task, Future, function or object with an await method");
   neap_check_current(L, rt);
   if (!is_function) {
     lua_settop(L, 2);

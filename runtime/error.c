@@ -84,6 +84,10 @@ static int l_tostring(lua_State *L) {
 
 /* Class(message) or Class{message =, cause =, ...}: makes an instance. */
 static int l_construct(lua_State *L) {
+  if (!neap_is_class(L, neap_runtime_up(L), 1)) {
+    return luaL_error(L, "attempt to call an error object");
+  }
+  lua_settop(L, 2);
   if (lua_istable(L, 2)) {
     lua_createtable(L, 0, 4);
     lua_pushnil(L);
@@ -109,13 +113,18 @@ static int l_construct(lua_State *L) {
 
 /* ---- classes ---- */
 
-static int l_class_tostring(lua_State *L) {
-  lua_getfield(L, 1, "name");
-  return 1;
+/* [-0, +0, m] Sets the functions that make the table on the top a metatable of
+ * instances and of derived classes. `tostring` is on the top. */
+static void set_metamethods(lua_State *L, neap_runtime *rt) {
+  lua_setfield(L, -2, "__tostring");
+  lua_pushlightuserdata(L, rt);
+  lua_pushcclosure(L, l_construct, 1);
+  lua_setfield(L, -2, "__call");
 }
 
 /* [-0, +1, m] Pushes a new class, derived from the one at `parent` (0: from
- * nothing). */
+ * nothing). A class is the metatable of its instances, and its own metatable is
+ * the class it derives from. */
 static void push_new_class(lua_State *L, neap_runtime *rt, const char *name,
                            int parent) {
   lua_createtable(L, 0, 6);
@@ -127,19 +136,15 @@ static void push_new_class(lua_State *L, neap_runtime *rt, const char *name,
   lua_setfield(L, -2, "__index");
   if (parent != 0) {
     lua_getfield(L, parent, "__tostring");
+    set_metamethods(L, rt);
+    lua_pushvalue(L, parent);
   } else {
     lua_pushcfunction(L, l_tostring);
+    set_metamethods(L, rt);
+    lua_createtable(L, 0, 2);
+    lua_pushcfunction(L, l_tostring);
+    set_metamethods(L, rt);
   }
-  lua_setfield(L, -2, "__tostring");
-  lua_createtable(L, 0, 3); /* the metatable of the class itself */
-  if (parent != 0) {
-    lua_pushvalue(L, parent);
-    lua_setfield(L, -2, "__index");
-  }
-  lua_pushcfunction(L, l_construct);
-  lua_setfield(L, -2, "__call");
-  lua_pushcfunction(L, l_class_tostring);
-  lua_setfield(L, -2, "__tostring");
   lua_setmetatable(L, -2);
   lua_rawgeti(L, LUA_REGISTRYINDEX, rt->parents_ref);
   lua_pushvalue(L, -2);
@@ -200,7 +205,8 @@ bool neap_is_class(lua_State *L, neap_runtime *rt, int index) {
 
 bool neap_error_isinstance(lua_State *L, neap_runtime *rt, int index,
                            int class_index) {
-  if (!lua_istable(L, index) || !lua_checkstack(L, 4)) {
+  if (!lua_istable(L, index) || !lua_checkstack(L, 6) ||
+      neap_is_class(L, rt, index)) {
     return false;
   }
   class_index = lua_absindex(L, class_index);
