@@ -193,8 +193,14 @@ static void push_wait(lua_State *L, neap_task *task) {
   } else if (neap_task_waits(task)) {
     uint64_t now = neap_clock_now(&task->future.rt->clock);
     uint64_t since = wait->since < now ? now - wait->since : 0;
-    lua_pushfstring(L, " waits in %s for %f s", wait->kind->name,
+    if (wait->kind->describe != NULL) {
+      wait->kind->describe(L, wait);
+    } else {
+      lua_pushstring(L, wait->kind->name);
+    }
+    lua_pushfstring(L, " waits in %s for %f s", lua_tostring(L, -1),
                     neap_clock_to_seconds(since / 1000000 * 1000000));
+    lua_replace(L, -2);
   } else if (task->phase == NEAP_TASK_RUNNING) {
     lua_pushliteral(L, " runs");
   } else {

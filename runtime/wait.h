@@ -27,6 +27,9 @@ typedef struct neap_wait_kind {
   /* The task was woken, but is cancelled before it ran: gives the wake-up to
    * somebody else. NULL if nothing is lost. Never raises. */
   void (*abandon)(neap_wait *wait);
+  /* [-0, +1, m] Pushes what is waited for, in more words than the name: "lock
+   * held by Task-2". NULL: the name does. */
+  void (*describe)(lua_State *L, neap_wait *wait);
 } neap_wait_kind;
 
 typedef enum neap_outcome {
