@@ -19,9 +19,7 @@
  * waits   if needed. */
 static int l_await(lua_State *L) {
   neap_runtime *rt = neap_runtime_up(L);
-  neap_check_future(L, rt, 1);
-  lua_settop(L, 1);
-  return neap_await(L, rt, 1);
+  return neap_await(L, rt, neap_check_future(L, rt, 1));
 }
 
 static int k_called(lua_State *L, int status, lua_KContext ctx) {
@@ -36,11 +34,12 @@ static int k_called(lua_State *L, int status, lua_KContext ctx) {
  * waits   if needed. */
 static int l_await_any(lua_State *L) {
   neap_runtime *rt = neap_runtime_up(L);
+  neap_future *future = neap_to_future(L, rt, 1);
+  if (future != NULL) {
+    return neap_await(L, rt, future);
+  }
   luaL_checkany(L, 1);
   lua_settop(L, 1);
-  if (neap_to_future(L, rt, 1) != NULL) {
-    return neap_await(L, rt, 1);
-  }
   neap_check_awaitable(L, 1);
   lua_getfield(L, 1, "await");
   lua_insert(L, 1);
@@ -66,15 +65,14 @@ static int l_close(lua_State *L) {
   neap_check_wait(L, rt);
   neap_future_anchor(L, future, 1);
   neap_future_cancel(L, future, 0);
-  return neap_await_done(L, rt, 1, k_closed, 0);
+  return neap_await_done(L, rt, future, k_closed);
 }
 
 /* wait_done(future): waits until it is done, whatever its outcome; cancelling
  * the waiter leaves it alone. For neap's own Lua. */
 static int l_wait_done(lua_State *L) {
   neap_runtime *rt = neap_runtime_up(L);
-  neap_check_future(L, rt, 1);
-  return neap_await_done(L, rt, 1, k_closed, 0);
+  return neap_await_done(L, rt, neap_check_future(L, rt, 1), k_closed);
 }
 
 void neap_push_wait_done(lua_State *L, neap_runtime *rt) {

@@ -45,8 +45,9 @@ static int create_with_options(lua_State *L, neap_runtime *rt) {
   check_options(L, 1);
   neap_check_callable(L, 2);
   neap_task *task = neap_task_new(L, rt, lua_gettop(L) - 2);
+  int index = lua_gettop(L);
   if (lua_getfield(L, 1, "name") == LUA_TSTRING) {
-    set_name(L, task, 2);
+    set_name(L, task, index);
   } else {
     lua_pop(L, 1);
   }

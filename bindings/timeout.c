@@ -20,7 +20,7 @@ static const char *const TYPE_NAME = "neap.Timeout";
 
 /* The stack of a bounded call: what it is for, the message handler, then the
  * function and its arguments, or the results or the error. */
-enum { SUBJECT_INDEX = 1, BOUNDED_HANDLER_INDEX = 2 };
+enum { SUBJECT_INDEX = NEAP_AWAITED_INDEX, BOUNDED_HANDLER_INDEX = 2 };
 
 /* [-1, +0, v] Raises TimeoutError, caused by the error on the top. */
 static int raise_timeout(lua_State *L, neap_runtime *rt) {
@@ -98,9 +98,8 @@ static int call_unbounded(lua_State *L, int first) {
 /* The subject of wait_for(future, 0) has ended. */
 static int k_cancelled(lua_State *L, int status, lua_KContext ctx) {
   neap_runtime *rt = neap_runtime_up(L);
-  neap_future *future = lua_touserdata(L, SUBJECT_INDEX);
+  neap_future *future = (neap_future *)ctx;
   (void)status;
-  (void)ctx;
   if (future->state != NEAP_FUTURE_CANCELLED) {
     return neap_future_results(L, future, SUBJECT_INDEX);
   }
@@ -113,14 +112,14 @@ static int wait_for_future(lua_State *L, neap_runtime *rt, neap_future *future,
                            bool limited, double delay) {
   lua_settop(L, 1);
   if (future->state != NEAP_PENDING || !limited) {
-    return neap_await(L, rt, SUBJECT_INDEX);
+    return neap_await(L, rt, future);
   }
   neap_check_wait(L, rt);
   if (delay <= 0) {
     luaL_checkstack(L, LUA_MINSTACK, NULL);
     neap_future_anchor(L, future, SUBJECT_INDEX);
     neap_future_cancel(L, future, 0);
-    return neap_await_done(L, rt, SUBJECT_INDEX, k_cancelled, 0);
+    return neap_await_done(L, rt, future, k_cancelled);
   }
   lua_pushcfunction(L, neap_traceback_handler);
   lua_pushvalue(L, lua_upvalueindex(2)); /* neap.await */

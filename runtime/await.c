@@ -42,35 +42,31 @@ static void check_cycle(lua_State *L, neap_task *task, neap_future *future) {
   }
 }
 
-static int begin(lua_State *L, neap_runtime *rt, int index,
-                 const neap_wait_kind *kind, lua_KFunction k,
-                 lua_KContext ctx) {
-  neap_future *future = lua_touserdata(L, index);
+static int begin(lua_State *L, neap_runtime *rt, neap_future *future,
+                 const neap_wait_kind *kind, lua_KFunction k) {
   neap_task *task = neap_check_wait(L, rt);
   check_cycle(L, task, future);
-  neap_future_anchor(L, future, index);
+  neap_future_anchor(L, future, NEAP_AWAITED_INDEX);
   neap_list_append(&future->waiters, &task->wait.job.link);
-  return neap_park(L, task, kind, future, k, ctx);
+  return neap_park(L, task, kind, future, k, (lua_KContext)future);
 }
 
-static int k_await(lua_State *L, int status, lua_KContext index) {
+static int k_await(lua_State *L, int status, lua_KContext ctx) {
   (void)status;
-  return neap_future_results(L, lua_touserdata(L, (int)index), (int)index);
+  return neap_future_results(L, (neap_future *)ctx, NEAP_AWAITED_INDEX);
 }
 
-int neap_await(lua_State *L, neap_runtime *rt, int index) {
-  neap_future *future = lua_touserdata(L, index);
+int neap_await(lua_State *L, neap_runtime *rt, neap_future *future) {
   if (future->state != NEAP_PENDING) {
-    return neap_future_results(L, future, index);
+    return neap_future_results(L, future, NEAP_AWAITED_INDEX);
   }
-  return begin(L, rt, index, &await_kind, k_await, index);
+  return begin(L, rt, future, &await_kind, k_await);
 }
 
-int neap_await_done(lua_State *L, neap_runtime *rt, int index, lua_KFunction k,
-                    lua_KContext ctx) {
-  neap_future *future = lua_touserdata(L, index);
+int neap_await_done(lua_State *L, neap_runtime *rt, neap_future *future,
+                    lua_KFunction k) {
   if (future->state != NEAP_PENDING) {
-    return k(L, LUA_OK, ctx);
+    return k(L, LUA_OK, (lua_KContext)future);
   }
-  return begin(L, rt, index, &await_done_kind, k, ctx);
+  return begin(L, rt, future, &await_done_kind, k);
 }

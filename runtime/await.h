@@ -7,15 +7,19 @@
 
 #include "runtime/runtime.h"
 
-/* [-?, +n, v] `return neap_await(L, rt, 1)`: results of the future at `index`,
- * at once if it is done; raises its error. Waits if needed. Raises at once
- * where waiting would close a cycle of tasks. */
-int neap_await(lua_State *L, neap_runtime *rt, int index);
+/* The index at which whoever awaits keeps the future. */
+enum { NEAP_AWAITED_INDEX = 1 };
 
-/* [-?, +?, v] Waits until the future at `index` is done, whatever its outcome;
- * a cancellation of the waiter leaves the future alone. Then k runs. */
-int neap_await_done(lua_State *L, neap_runtime *rt, int index, lua_KFunction k,
-                    lua_KContext ctx);
+/* [-?, +n, v] `return neap_await(L, rt, future)`: results of the future at
+ * NEAP_AWAITED_INDEX, at once if it is done; raises its error. Waits if needed.
+ * Raises at once where waiting would close a cycle of tasks. */
+int neap_await(lua_State *L, neap_runtime *rt, neap_future *future);
+
+/* [-?, +?, v] Waits until the future at NEAP_AWAITED_INDEX is done, whatever
+ * its outcome; a cancellation of the waiter leaves the future alone. Then k
+ * runs, with the future as its context. */
+int neap_await_done(lua_State *L, neap_runtime *rt, neap_future *future,
+                    lua_KFunction k);
 
 /* What a task that waits awaits, or NULL if it waits for something else. */
 neap_future *neap_awaited(neap_task *task);

@@ -42,7 +42,7 @@ static void run(neap_runtime *rt, neap_job *job) {
   lua_State *L = rt->L;
   callback->state = NEAP_CALLBACK_CALLED;
   lua_pushcfunction(L, call);
-  neap_push_anchored(L, rt, callback->anchor);
+  neap_push_anchored(L, callback->anchor);
   neap_unanchor(L, rt, callback->anchor);
   callback->anchor = 0;
   rt->executing = L;
@@ -88,7 +88,7 @@ void neap_callback_cancel(lua_State *L, neap_callback *callback) {
 }
 
 void neap_callback_push_function(lua_State *L, neap_callback *callback) {
-  neap_push_anchored(L, callback->rt, callback->anchor);
+  neap_push_anchored(L, callback->anchor);
   lua_getiuservalue(L, -1, FUNCTION_VALUE);
   lua_replace(L, -2);
 }

@@ -20,7 +20,7 @@ typedef struct neap_callback {
   neap_job job;
   neap_runtime *rt;
   uint64_t deadline; /* nanoseconds; 0: as soon as possible */
-  uint32_t anchor;   /* 0 once it is no longer pending */
+  int anchor;        /* 0 once it is no longer pending */
   neap_callback_state state;
 } neap_callback;
 

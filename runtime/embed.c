@@ -30,7 +30,9 @@ static void push_error_text(lua_State *L, neap_runtime *rt, int index,
 neap_run_status neap_run_main(lua_State *L, int nargs) {
   neap_runtime *rt = neap_runtime_of(L);
   bool completed = neap_run(L, rt, nargs);
-  int index = lua_gettop(L);
+  int index = lua_gettop(L) - nargs - 1;
+  lua_replace(L, index);
+  lua_settop(L, index);
   neap_future *task = lua_touserdata(L, index);
   if (!completed) {
     lua_pop(L, 1);

@@ -63,7 +63,7 @@ neap_future *neap_to_future(lua_State *L, neap_runtime *rt, int index) {
 
 void neap_push_future(lua_State *L, neap_future *future) {
   NEAP_CHECK(future->anchor != 0);
-  neap_push_anchored(L, future->rt, future->anchor);
+  neap_push_anchored(L, future->anchor);
 }
 
 void neap_future_anchor(lua_State *L, neap_future *future, int index) {

@@ -39,7 +39,7 @@ struct neap_future {
   neap_list waiters; /* jobs, in the order they came */
   neap_link failure; /* in rt->failed while nobody has seen its error */
   neap_future *next_cancel; /* in rt->cancels */
-  uint32_t anchor;          /* 0: not anchored */
+  int anchor;               /* 0: not anchored */
   int nresults;             /* of a finished one: 1 is bare, more are packed */
   uint8_t state;            /* neap_future_state */
   bool retrieved;           /* somebody has looked at its error */

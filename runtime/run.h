@@ -7,7 +7,7 @@
 
 #include "runtime/runtime.h"
 
-/* [-(nargs + 1), +1, m] Runs the function below the arguments as the main task
+/* [-0, +1, m] Runs the function below the nargs arguments as the main task
  * to its end, cancels what is left, waits for its cleanup, reports what nobody
  * looked at, and pushes the main task. False if the run was stopped: then the
  * task may not be done. */

@@ -96,7 +96,6 @@ neap_runtime *neap_runtime_open(lua_State *L) {
   lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_MAINTHREAD);
   rt->main = lua_tothread(L, -1);
   lua_pop(L, 1);
-  neap_anchors_open(L, rt);
   neap_report_open(L, rt);
   neap_errors_open(L, rt);
   make_metatables(L, rt);

@@ -28,7 +28,7 @@ typedef struct neap_scope neap_scope;
 /* A coroutine that waits for its next task. */
 typedef struct neap_idle_thread {
   lua_State *co;
-  uint32_t slot; /* anchor of co */
+  int slot; /* anchor of co */
 } neap_idle_thread;
 
 /* Idle coroutines kept; more are left to the collector. */
@@ -42,11 +42,11 @@ typedef struct neap_counters {
   uint64_t polls;                                /* of libuv */
 } neap_counters;
 
-/* Anchors: slots of one Lua table that keep objects alive (anchor.c). */
+/* Slots that keep objects alive (anchor.h). */
 typedef struct neap_anchors {
-  uint32_t *next_free; /* [slot]: the next free one; slots start at 1 */
-  uint32_t capacity;   /* slots that exist, in both tables */
-  uint32_t free;       /* first free slot, 0 if none */
+  int *free; /* the numbers of the free ones */
+  uint32_t free_count;
+  uint32_t capacity; /* slots that exist */
 } neap_anchors;
 
 /* Owner: a userdata in the registry of its lua_State, so it is still there
@@ -106,7 +106,6 @@ struct neap_runtime {
   double slow_step; /* seconds; debug mode reports longer steps */
 
   /* Registry references: integers, because those are looked up fastest. */
-  int anchors_ref;   /* slot -> object */
   int classes_ref;   /* neap_class -> class */
   int parents_ref;   /* class -> its parent class, or false */
   int task_ref;      /* metatables */

@@ -82,36 +82,47 @@ static void init_task(neap_task *task, neap_runtime *rt) {
   task->phase = NEAP_TASK_READY;
 }
 
+/* Every C function has 20 slots to push on, and a new coroutine too. */
+enum { FEW_ARGUMENTS = 8 };
+
+/* [-0, +0, v] Fills the stack of a coroutine whose task is on L's top, above
+ * the function and its arguments. */
+static void load_thread(lua_State *L, lua_State *co, int nargs) {
+  int first = lua_gettop(L) - 1 - nargs;
+  lua_pushcfunction(co, task_main);
+  lua_pushcfunction(co, neap_traceback_handler);
+  lua_pushvalue(L, -1);
+  for (int i = 0; i <= nargs; i++) {
+    lua_pushvalue(L, first + i);
+  }
+  lua_xmove(L, co, nargs + 2);
+}
+
 neap_task *neap_task_new(lua_State *L, neap_runtime *rt, int nargs) {
   neap_idle_thread thread;
   /* All that can fail comes first. */
   neap_anchors_reserve(L, rt, 2);
-  luaL_checkstack(L, 6, NULL);
+  if (nargs > FEW_ARGUMENTS) {
+    luaL_checkstack(L, nargs + LUA_MINSTACK, "too many arguments");
+  }
   neap_task *task = lua_newuserdatauv(L, sizeof *task, 2);
   init_task(task, rt);
   lua_rawgeti(L, LUA_REGISTRYINDEX, rt->task_ref);
   lua_setmetatable(L, -2);
   bool is_new = take_thread(L, rt, &thread);
-  if (!lua_checkstack(thread.co, nargs + LUA_MINSTACK)) {
-    if (!is_new) {
-      rt->idle[rt->idle_count++] = thread;
-    }
-    luaL_error(L, "too many arguments for a task");
-  }
   if (is_new) {
     thread.slot = neap_anchor(L, rt, -1);
     lua_pop(L, 1);
   }
+  if (nargs > FEW_ARGUMENTS && !lua_checkstack(thread.co, nargs + 4)) {
+    rt->idle[rt->idle_count++] = thread;
+    luaL_error(L, "too many arguments for a task");
+  }
+  load_thread(L, thread.co, nargs);
   task->co = thread.co;
   task->co_anchor = thread.slot;
   task->nargs = nargs + BODY_INDEX;
   task->future.anchor = neap_anchor(L, rt, -1);
-  lua_pushcfunction(task->co, task_main);
-  lua_pushcfunction(task->co, neap_traceback_handler);
-  lua_pushvalue(L, -1);
-  lua_xmove(L, task->co, 1);
-  lua_insert(L, -nargs - 2);
-  lua_xmove(L, task->co, nargs + 1);
   task->id = ++rt->last_task_id;
   neap_list_append(&rt->tasks, &task->link);
   rt->counters.created++;

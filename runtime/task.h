@@ -35,7 +35,7 @@ struct neap_task {
   lua_State *co;      /* NULL once it has ended */
   neap_scope *scopes; /* deadlines it is inside of, innermost first */
   uint64_t id;        /* the N of "Task-N" */
-  uint32_t co_anchor;
+  int co_anchor;
   uint32_t cancelling; /* requests not taken back */
   int nargs;           /* values on co's stack above task_main, at first */
   uint8_t phase;       /* neap_task_phase */
@@ -60,8 +60,9 @@ static inline neap_task *neap_future_task(neap_future *future) {
   return future->kind == &neap_task_kind ? (neap_task *)future : NULL;
 }
 
-/* [-(nargs + 1), +1, m] Makes a task that will call the function below the
- * arguments, pushes it and puts it into the ready queue. */
+/* [-0, +1, m] Makes a task that will call the function below the nargs
+ * arguments on the top, which stay there, pushes it above them and puts it into
+ * the ready queue. */
 neap_task *neap_task_new(lua_State *L, neap_runtime *rt, int nargs);
 
 /* [-0, +0, -] Runs a new task at once up to its first wait, inside the task
