@@ -2,6 +2,8 @@
 #include "runtime/error.h"
 
 #include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
 
 #include <lauxlib.h>
 
@@ -26,8 +28,8 @@ static const char *const class_names[NEAP_CLASS_COUNT] = {
     "ProcessError",
 };
 
-/* Levels of a traceback kept in an error; luaL_traceback shortens more. */
-enum { TRACEBACK_STACK = 20 };
+/* Stack slots that luaL_traceback may need; levels of a brief traceback. */
+enum { TRACEBACK_STACK = 20, BRIEF_LEVELS = 8 };
 
 const char *neap_class_name(neap_class class_id) {
   return class_names[class_id];
@@ -243,6 +245,27 @@ bool neap_error_is(lua_State *L, neap_runtime *rt, int index,
 
 /* ---- tracebacks ---- */
 
+/* [-0, +1, m] Pushes a traceback without names of functions: those are looked
+ * up in all loaded modules, which is most of the cost of a cancellation. */
+static void push_brief_traceback(lua_State *L) {
+  char text[LUA_IDSIZE * BRIEF_LEVELS + 64] = "stack traceback:";
+  size_t length = strlen(text);
+  lua_Debug ar;
+  for (int level = 1; level <= BRIEF_LEVELS && lua_getstack(L, level, &ar);
+       level++) {
+    lua_getinfo(L, "Sl", &ar);
+    int n = ar.currentline > 0
+                ? snprintf(text + length, sizeof text - length, "\n\t%s:%d:",
+                           ar.short_src, ar.currentline)
+                : snprintf(text + length, sizeof text - length, "\n\t[C]:");
+    if (n < 0 || (size_t)n >= sizeof text - length) {
+      break;
+    }
+    length += (size_t)n;
+  }
+  lua_pushlstring(L, text, length);
+}
+
 /* [-0, +0, m] Notes the stack beside the running task, for a value that cannot
  * carry it: a string, say. */
 static void note_beside_task(lua_State *L, neap_runtime *rt) {
@@ -276,7 +299,11 @@ int neap_traceback_handler(lua_State *L) {
   lua_pushliteral(L, "traceback");
   if (lua_rawget(L, 1) == LUA_TNIL) {
     lua_pushliteral(L, "traceback");
-    luaL_traceback(L, L, NULL, 1);
+    if (neap_error_is(L, rt, 1, NEAP_CANCELLED_ERROR)) {
+      push_brief_traceback(L);
+    } else {
+      luaL_traceback(L, L, NULL, 1);
+    }
     lua_rawset(L, 1);
   }
   lua_settop(L, 1);
