@@ -10,7 +10,7 @@
 
 /* Schedules the function and arguments at the top of the stack, from `first`
  * on, and returns the handle. */
-static int schedule(lua_State *L, neap_runtime *rt, int first,
+static int schedule(lua_State *L, neap_runtime *rt, int first, bool timed,
                     uint64_t deadline) {
   neap_check_callable(L, first);
   neap_check_running(L, rt);
@@ -18,11 +18,12 @@ static int schedule(lua_State *L, neap_runtime *rt, int first,
     return luaL_error(L, "not enough memory");
   }
   neap_callback *callback = neap_callback_new(L, rt, lua_gettop(L) - first);
+  callback->timed = timed;
   callback->deadline = deadline;
-  if (deadline == 0) {
-    neap_loop_append(rt, &callback->job);
-  } else {
+  if (timed) {
     neap_clock_arm(&rt->clock, &callback->job, deadline);
+  } else {
+    neap_loop_append(rt, &callback->job);
   }
   return 1;
 }
@@ -30,7 +31,7 @@ static int schedule(lua_State *L, neap_runtime *rt, int first,
 /* call_soon(fn, ...) -> handle
  * Calls fn(...) from the loop, on its next pass, outside of any task. */
 static int l_call_soon(lua_State *L) {
-  return schedule(L, neap_runtime_up(L), 1, 0);
+  return schedule(L, neap_runtime_up(L), 1, false, 0);
 }
 
 /* call_later(delay, fn, ...) -> handle
@@ -38,15 +39,15 @@ static int l_call_soon(lua_State *L) {
 static int l_call_later(lua_State *L) {
   neap_runtime *rt = neap_runtime_up(L);
   double delay = neap_check_seconds(L, 1);
-  return schedule(L, rt, 2, neap_clock_after(&rt->clock, delay));
+  return schedule(L, rt, 2, true, neap_clock_after(&rt->clock, delay));
 }
 
 /* call_at(when, fn, ...) -> handle
  * when  a point on the clock of neap.time() */
 static int l_call_at(lua_State *L) {
   double when = neap_check_seconds(L, 1);
-  uint64_t deadline = neap_clock_from_seconds(when);
-  return schedule(L, neap_runtime_up(L), 2, deadline == 0 ? 1 : deadline);
+  return schedule(L, neap_runtime_up(L), 2, true,
+                  neap_clock_from_seconds(when));
 }
 
 static neap_callback *check_handle(lua_State *L) {
@@ -81,7 +82,7 @@ static int l_cancelled(lua_State *L) {
  * Its point on the clock of neap.time(); nil for call_soon. */
 static int l_when(lua_State *L) {
   neap_callback *callback = check_handle(L);
-  if (callback->deadline == 0) {
+  if (!callback->timed) {
     lua_pushnil(L);
   } else {
     lua_pushnumber(L, neap_clock_to_seconds(callback->deadline));

@@ -68,17 +68,6 @@ static int l_close(lua_State *L) {
   return neap_await_done(L, rt, future, k_closed);
 }
 
-/* wait_done(future): waits until it is done, whatever its outcome; cancelling
- * the waiter leaves it alone. For neap's own Lua. */
-static int l_wait_done(lua_State *L) {
-  neap_runtime *rt = neap_runtime_up(L);
-  return neap_await_done(L, rt, neap_check_future(L, rt, 1), k_closed);
-}
-
-void neap_push_wait_done(lua_State *L, neap_runtime *rt) {
-  neap_push_function(L, rt, l_wait_done);
-}
-
 /* ---- reading ---- */
 
 /* task:result() -> its results

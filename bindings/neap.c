@@ -9,11 +9,14 @@
 
 #include "bindings/lua_sources.h"
 
-static const char module_key = 0; /* its address is the registry key */
+/* Their addresses are registry keys. */
+static const char module_key = 0;
+static const char require_key = 0;
 
-/* [-0, +1, v] Runs an embedded source, which is called with the module and
- * wait_done. */
-static void run_source(lua_State *L, const char *name, int module) {
+/* [-0, +1, v] Runs an embedded source with the module and the internal table,
+ * and pushes what it returns. */
+static void run_source(lua_State *L, const char *name, int module,
+                       int internal) {
   const neap_lua_source *source = neap_lua_sources;
   while (strcmp(source->name, name) != 0) {
     source++;
@@ -25,20 +28,24 @@ static void run_source(lua_State *L, const char *name, int module) {
   }
   lua_remove(L, -2);
   lua_pushvalue(L, module);
-  neap_push_wait_done(L, neap_runtime_of(L));
+  lua_pushvalue(L, internal);
   lua_call(L, 2, 1);
 }
 
-/* The global `require`, made anew only once. */
-static void patch_require(lua_State *L, int module) {
-  static const char require_key = 0;
-  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &require_key) == LUA_TNIL) {
+/* What only composes is written in Lua. Each source adds to the module; that of
+ * require returns a function, which is kept. */
+static void run_sources(lua_State *L, neap_runtime *rt, int module) {
+  static const char *const names[] = {"neap.context", "neap.combine",
+                                      "neap.group", "neap.suspend"};
+  neap_push_internal(L, rt);
+  int internal = lua_gettop(L);
+  for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+    run_source(L, names[i], module, internal);
     lua_pop(L, 1);
-    run_source(L, "neap.require", module);
-    lua_pushvalue(L, -1);
-    lua_rawsetp(L, LUA_REGISTRYINDEX, &require_key);
   }
-  lua_setglobal(L, "require");
+  run_source(L, "neap.require", module, internal);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &require_key);
+  lua_pop(L, 1);
 }
 
 /* [-0, +0, m] What outlives the module table: it may be loaded again after
@@ -46,7 +53,8 @@ static void patch_require(lua_State *L, int module) {
 static void patch(lua_State *L, neap_runtime *rt, int module) {
   neap_patch_coroutine(L, rt);
   neap_patch_exit(L, rt);
-  patch_require(L, module);
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &require_key);
+  lua_setglobal(L, "require");
   luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
   lua_getfield(L, module, "testing");
   lua_setfield(L, -2, "neap.testing");
@@ -79,6 +87,7 @@ int luaopen_neap(lua_State *L) {
   if (lua_rawgetp(L, LUA_REGISTRYINDEX, &module_key) == LUA_TNIL) {
     lua_pop(L, 1);
     make_module(L, rt);
+    run_sources(L, rt, lua_gettop(L));
     lua_pushvalue(L, -1);
     lua_rawsetp(L, LUA_REGISTRYINDEX, &module_key);
   }

@@ -19,8 +19,8 @@ void neap_bind_pcall(lua_State *L, neap_runtime *rt);
 void neap_bind_error(lua_State *L, neap_runtime *rt);
 void neap_bind_testing(lua_State *L, neap_runtime *rt);
 
-/* [-0, +1, m] Pushes what neap's own Lua needs and users do not. */
-void neap_push_wait_done(lua_State *L, neap_runtime *rt);
+/* [-0, +1, m] Pushes a table of what neap's own Lua needs and users do not. */
+void neap_push_internal(lua_State *L, neap_runtime *rt);
 
 /* [-0, +0, m] Each replaces functions of the standard library, which could not
  * wait, by ones that can. May be called again. */

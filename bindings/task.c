@@ -8,6 +8,7 @@
 
 #include "bindings/arg.h"
 #include "bindings/neap.h"
+#include "runtime/context.h"
 #include "runtime/tree.h"
 
 /* [-0, +0, v] Refuses options that do not exist, and wrong types. */
@@ -18,6 +19,7 @@ static void check_options(lua_State *L, int arg) {
                                                       : luaL_typename(L, -2);
     int type = strcmp(name, "name") == 0          ? LUA_TSTRING
                : strcmp(name, "eager_start") == 0 ? LUA_TBOOLEAN
+               : strcmp(name, "context") == 0     ? LUA_TTABLE
                                                   : LUA_TNONE;
     if (type == LUA_TNONE) {
       lua_pushfstring(L, "unknown option '%s'", name);
@@ -51,6 +53,11 @@ static int create_with_options(lua_State *L, neap_runtime *rt) {
   } else {
     lua_pop(L, 1);
   }
+  if (lua_getfield(L, 1, "context") == LUA_TTABLE) {
+    neap_set_task_context(L, task, index);
+  } else {
+    lua_pop(L, 1);
+  }
   lua_getfield(L, 1, "eager_start");
   bool eager = lua_toboolean(L, -1);
   lua_pop(L, 1);
@@ -63,7 +70,7 @@ static int create_with_options(lua_State *L, neap_runtime *rt) {
 /* create_task([options,] fn, ...) -> Task
  * A task that will call fn(...), from the loop's next pass on.
  * options  table: name, string; eager_start, boolean: run it at once up to its
- *          first wait
+ *          first wait; context, from copy_context: run in that one
  * fn       function
  * raises   bad argument; no running loop. */
 static int l_create_task(lua_State *L) {

@@ -6,15 +6,40 @@
 #include <lauxlib.h>
 
 #include "runtime/anchor.h"
+#include "runtime/context.h"
 #include "runtime/error.h"
 #include "runtime/report.h"
 #include "runtime/task.h"
 
-enum { FUNCTION_VALUE = 1, ARGUMENTS_VALUE = 2 };
+enum { FUNCTION_VALUE = 1, ARGUMENTS_VALUE = 2, CONTEXT_VALUE = 3 };
+
+/* [-0, +0, -] Enters the context of the callback at 1, or leaves it. No task
+ * runs meanwhile, so the context outside of tasks is the current one. */
+static void switch_context(lua_State *L, neap_runtime *rt) {
+  if (rt->context_copy_ref != LUA_NOREF) {
+    lua_rawgeti(L, LUA_REGISTRYINDEX, rt->context_ref);
+    if (lua_getiuservalue(L, 1, CONTEXT_VALUE) == LUA_TNIL) {
+      lua_pop(L, 1);
+      lua_pushboolean(L, 0);
+    }
+    lua_rawseti(L, LUA_REGISTRYINDEX, rt->context_ref);
+    lua_setiuservalue(L, 1, CONTEXT_VALUE);
+  }
+}
+
+/* [-0, +0, -] Lets go of what the callback at `index` held. */
+static void forget(lua_State *L, int index) {
+  for (int i = FUNCTION_VALUE; i <= ARGUMENTS_VALUE; i++) {
+    lua_pushnil(L);
+    lua_setiuservalue(L, index, i);
+  }
+}
 
 /* Protected: calls the callback at 1. */
 static int call(lua_State *L) {
+  neap_runtime *rt = neap_runtime_of(L);
   luaL_checkstack(L, LUA_MINSTACK, NULL);
+  switch_context(L, rt);
   lua_pushcfunction(L, neap_traceback_handler);
   lua_getiuservalue(L, 1, FUNCTION_VALUE);
   int nargs = 0;
@@ -31,9 +56,11 @@ static int call(lua_State *L) {
   } else {
     lua_pop(L, 1);
   }
+  forget(L, 1);
   if (lua_pcall(L, nargs, 0, 2) != LUA_OK) {
-    neap_report(L, neap_runtime_of(L), "Exception in callback", -1, 0);
+    neap_report(L, rt, "Exception in callback", -1, 0);
   }
+  switch_context(L, rt);
   return 0;
 }
 
@@ -55,7 +82,7 @@ static void run(neap_runtime *rt, neap_job *job) {
 neap_callback *neap_callback_new(lua_State *L, neap_runtime *rt, int nargs) {
   neap_anchors_reserve(L, rt, 1);
   luaL_checkstack(L, 5, NULL);
-  neap_callback *callback = lua_newuserdatauv(L, sizeof *callback, 2);
+  neap_callback *callback = lua_newuserdatauv(L, sizeof *callback, 3);
   memset(callback, 0, sizeof *callback);
   callback->rt = rt;
   callback->job.run = run;
@@ -73,6 +100,10 @@ neap_callback *neap_callback_new(lua_State *L, neap_runtime *rt, int nargs) {
     lua_setiuservalue(L, -3, ARGUMENTS_VALUE);
   }
   lua_setiuservalue(L, -2, FUNCTION_VALUE);
+  if (rt->context_copy_ref != LUA_NOREF) {
+    neap_push_inherited_context(L, rt);
+    lua_setiuservalue(L, -2, CONTEXT_VALUE);
+  }
   callback->anchor = neap_anchor(L, rt, -1);
   return callback;
 }
@@ -82,6 +113,9 @@ void neap_callback_cancel(lua_State *L, neap_callback *callback) {
     callback->state = NEAP_CALLBACK_CANCELLED;
     neap_clock_disarm(&callback->rt->clock, &callback->job);
     neap_list_remove(&callback->job.link);
+    neap_push_anchored(L, callback->anchor);
+    forget(L, lua_gettop(L));
+    lua_pop(L, 1);
     neap_unanchor(L, callback->rt, callback->anchor);
     callback->anchor = 0;
   }

@@ -15,13 +15,14 @@ typedef enum neap_callback_state {
 } neap_callback_state;
 
 /* Owner: Lua's collector; anchored while pending. User value 1 is the
- * function, user value 2 its arguments (a packed table) or nil. */
+ * function, 2 its arguments (a packed table) or nil, 3 its context or nil. */
 typedef struct neap_callback {
   neap_job job;
   neap_runtime *rt;
-  uint64_t deadline; /* nanoseconds; 0: as soon as possible */
+  uint64_t deadline; /* nanoseconds, if timed */
   int anchor;        /* 0 once it is no longer pending */
   neap_callback_state state;
+  bool timed; /* else as soon as possible */
 } neap_callback;
 
 /* [-(nargs + 1), +1, m] Makes a callback of the function below the arguments,

@@ -99,6 +99,9 @@ neap_runtime *neap_runtime_open(lua_State *L) {
   neap_report_open(L, rt);
   neap_errors_open(L, rt);
   make_metatables(L, rt);
+  lua_pushboolean(L, 0);
+  rt->context_ref = luaL_ref(L, LUA_REGISTRYINDEX);
+  rt->context_copy_ref = LUA_NOREF;
   int err = neap_loop_open(rt);
   if (err != 0) {
     luaL_error(L, "cannot open a loop: %s", uv_strerror(err));

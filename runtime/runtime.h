@@ -115,6 +115,8 @@ struct neap_runtime {
   int callback_ref;
   int foreign_yield_ref; /* the error of a task that yielded by itself */
   int failures_ref;  /* address -> future with an unseen error, weak */
+  int context_ref;   /* the context outside of tasks, or false */
+  int context_copy_ref; /* makes a copy of one; LUA_NOREF until one was set */
   int handler_ref;   /* the exception handler, or LUA_NOREF */
   const void *task_metatables[2]; /* lua_topointer of them */
   const void *future_metatables[2];

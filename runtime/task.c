@@ -6,6 +6,7 @@
 #include <lauxlib.h>
 
 #include "runtime/anchor.h"
+#include "runtime/context.h"
 #include "runtime/error.h"
 #include "runtime/loop.h"
 #include "runtime/report.h"
@@ -98,6 +99,19 @@ static void load_thread(lua_State *L, lua_State *co, int nargs) {
   lua_xmove(L, co, nargs + 2);
 }
 
+/* [-0, +0, m] Of the task on the top. */
+static void inherit_context(lua_State *L, neap_task *task) {
+  neap_runtime *rt = task->future.rt;
+  if (rt->context_copy_ref != LUA_NOREF) {
+    neap_push_inherited_context(L, rt);
+    if (lua_isnil(L, -1)) {
+      lua_pop(L, 1);
+    } else {
+      neap_set_task_context(L, task, lua_absindex(L, -2));
+    }
+  }
+}
+
 neap_task *neap_task_new(lua_State *L, neap_runtime *rt, int nargs) {
   neap_idle_thread thread;
   /* All that can fail comes first. */
@@ -109,6 +123,7 @@ neap_task *neap_task_new(lua_State *L, neap_runtime *rt, int nargs) {
   init_task(task, rt);
   lua_rawgeti(L, LUA_REGISTRYINDEX, rt->task_ref);
   lua_setmetatable(L, -2);
+  inherit_context(L, task);
   bool is_new = take_thread(L, rt, &thread);
   if (is_new) {
     thread.slot = neap_anchor(L, rt, -1);
@@ -253,6 +268,15 @@ static void start(lua_State *L, neap_task *task) {
   resume(L, task, task->nargs);
 }
 
+/* Whether the wait is over because what was awaited was itself cancelled: then
+ * its CancelledError is the one that is raised. */
+static bool awaited_was_cancelled(neap_wait *wait) {
+  neap_future *future = wait->kind->passes_cancel_to == NULL
+                            ? NULL
+                            : wait->kind->passes_cancel_to(wait);
+  return future != NULL && future->state == NEAP_FUTURE_CANCELLED;
+}
+
 static void step(lua_State *L, neap_task *task) {
   neap_runtime *rt = task->future.rt;
   if (!task->started) {
@@ -262,7 +286,7 @@ static void step(lua_State *L, neap_task *task) {
   neap_wait *wait = &task->wait;
   if (task->must_cancel) {
     task->must_cancel = false;
-    if (wait->outcome == NEAP_WOKEN) {
+    if (wait->outcome == NEAP_WOKEN && !awaited_was_cancelled(wait)) {
       wait->outcome = NEAP_CANCELLED;
       if (wait->kind->abandon != NULL) {
         wait->kind->abandon(wait);

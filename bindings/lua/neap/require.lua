@@ -4,7 +4,9 @@
 -- The standard one is a C function that Lua cannot suspend. This one follows
 -- it (loadlib.c, ll_require), and adds: a module that another task is loading
 -- is waited for, not loaded twice; a module that requires itself is an error.
-local neap, wait_done = ...
+local neap, internal = ...
+
+local wait_done = internal.wait_done
 
 local package = package
 local loading = {} -- name -> { task =, future = } while its body runs
@@ -13,7 +15,7 @@ local waiting = {} -- task -> name of the module it waits for
 local function find_loader(name)
   local searchers = package.searchers
   if type(searchers) ~= "table" then
-    error("'package.searchers' must be a table", 3)
+    error("'package.searchers' must be a table", 4)
   end
   local tried = {}
   for _, searcher in ipairs(searchers) do
@@ -23,7 +25,7 @@ local function find_loader(name)
   end
   local list = table.concat(tried)
   if list:sub(1, 1) ~= "\n" and list ~= "" then list = "\n\t" .. list end
-  error(("module '%s' not found:%s"):format(name, list), 3)
+  error(("module '%s' not found:%s"):format(name, list), 4)
 end
 
 -- Whether waiting for `name` would wait, in the end, for `task` itself.
@@ -55,20 +57,16 @@ local end_load = { __close = function(load)
   load.future:set_result()
 end }
 
-return function(name)
+local function check_name(name)
   if type(name) ~= "string" and type(name) ~= "number" then
     error(("bad argument #1 to 'require' (string expected, got %s)")
-      :format(name == nil and "no value" or type(name)), 2)
+      :format(name == nil and "no value" or type(name)), 3)
   end
-  name = tostring(name)
+  return tostring(name)
+end
+
+local function load_module(name, task)
   local loaded = package.loaded
-  local task = neap.current_task()
-  while true do
-    local value = loaded[name]
-    if value then return value end
-    if not loading[name] then break end
-    wait_until_loaded(name, task)
-  end
   local loader, data = find_loader(name)
   local load <close> = setmetatable(
     { name = name, task = task or "outside", future = neap.future() }, end_load)
@@ -80,4 +78,17 @@ return function(name)
     loaded[name] = true
   end
   return loaded[name], data
+end
+
+return function(name)
+  name = check_name(name)
+  local task = neap.current_task()
+  while true do
+    local value = package.loaded[name]
+    if value then return value end
+    if not loading[name] then break end
+    wait_until_loaded(name, task)
+  end
+  local value, data = load_module(name, task)
+  return value, data
 end

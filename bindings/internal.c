@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: MIT */
+/* internal.c - what neap's own Lua (bindings/lua) needs and users do not. */
+#include <lauxlib.h>
+
+#include "bindings/arg.h"
+#include "bindings/neap.h"
+#include "runtime/await.h"
+#include "runtime/context.h"
+#include "runtime/error.h"
+#include "runtime/report.h"
+
+static const char *const state_names[] = {
+    /* ORDER neap_future_state */
+    "pending", "finished", "failed", "cancelled"};
+
+static int k_waited(lua_State *L, int status, lua_KContext ctx) {
+  (void)L;
+  (void)status;
+  (void)ctx;
+  return 0;
+}
+
+/* wait_done(future): waits until it is done, whatever its outcome; cancelling
+ * the waiter leaves it alone. */
+static int l_wait_done(lua_State *L) {
+  neap_runtime *rt = neap_runtime_up(L);
+  return neap_await_done(L, rt, neap_check_future(L, rt, 1), k_waited);
+}
+
+/* is_future(value) -> boolean */
+static int l_is_future(lua_State *L) {
+  neap_runtime *rt = neap_runtime_up(L);
+  lua_pushboolean(L, neap_to_future(L, rt, 1) != NULL);
+  return 1;
+}
+
+/* state(future) -> "pending", "finished", "failed" or "cancelled": without
+ * looking at its error. */
+static int l_state(lua_State *L) {
+  neap_future *future = neap_check_future(L, neap_runtime_up(L), 1);
+  lua_pushstring(L, state_names[future->state]);
+  return 1;
+}
+
+/* outcome(future) -> state, first result or error: looks at its error. */
+static int l_outcome(lua_State *L) {
+  neap_future *future = neap_check_future(L, neap_runtime_up(L), 1);
+  lua_settop(L, 1);
+  lua_pushstring(L, state_names[future->state]);
+  if (future->state == NEAP_FINISHED) {
+    int n = neap_future_results(L, future, 1);
+    if (n == 0) {
+      return 1;
+    }
+    lua_copy(L, -n, 3);
+    lua_settop(L, 3);
+  } else {
+    neap_future_push_error(L, future, 1);
+  }
+  return 2;
+}
+
+/* fail(future, err): as set_exception, with any value. */
+static int l_fail(lua_State *L) {
+  neap_future *future = neap_check_plain_future(L, neap_runtime_up(L), 1);
+  lua_settop(L, 2);
+  if (future->state == NEAP_PENDING) {
+    neap_future_store_error(L, future, 1);
+    neap_future_settle(L, future, NEAP_FAILED);
+  }
+  return 0;
+}
+
+/* adopt(future, other): gives the pending future the outcome of other. */
+static int l_adopt(lua_State *L) {
+  neap_runtime *rt = neap_runtime_up(L);
+  neap_future *future = neap_check_plain_future(L, rt, 1);
+  neap_future *other = neap_check_future(L, rt, 2);
+  lua_settop(L, 2);
+  if (future->state != NEAP_PENDING || other->state == NEAP_PENDING) {
+    return 0;
+  }
+  if (other->state == NEAP_FINISHED) {
+    neap_future_store(L, future, 1, neap_future_results(L, other, 2));
+  } else {
+    neap_future_push_error(L, other, 2);
+    if (other->state == NEAP_FAILED) {
+      neap_future_store_error(L, future, 1);
+    } else {
+      lua_setiuservalue(L, 1, NEAP_OUTCOME_VALUE);
+    }
+  }
+  neap_future_settle(L, future, (neap_future_state)other->state);
+  return 0;
+}
+
+/* ---- gather's future ---- */
+
+/* Its extras: children, a sequence; cancel_requested, false or true. Cancelling
+ * it cancels the children, and it ends when they do. */
+static bool cancel_gather(lua_State *L, neap_future *future, int message) {
+  int top = lua_gettop(L);
+  message = message == 0 ? 0 : lua_absindex(L, message);
+  neap_future_set_message(L, future, message);
+  neap_push_future(L, future);
+  neap_future_push_extras(L, future, -1); /* is there: needs no memory */
+  lua_pushboolean(L, 1);
+  lua_setfield(L, -2, "cancel_requested");
+  lua_getfield(L, -1, "children");
+  /* Backwards: the last one put on the list is the first to be cancelled. */
+  for (lua_Integer i = (lua_Integer)lua_rawlen(L, -1); i >= 1; i--) {
+    lua_rawgeti(L, -1, i);
+    neap_future *child = lua_touserdata(L, -1);
+    if (child->state == NEAP_PENDING) {
+      neap_future_cancel_later(child);
+    }
+    lua_pop(L, 1);
+  }
+  lua_settop(L, top);
+  return true;
+}
+
+static const neap_future_kind gather_kind = {"Gather", cancel_gather};
+
+/* gather_future(children) -> Future
+ * children  sequence of Tasks and Futures, each with a done callback */
+static int l_gather_future(lua_State *L) {
+  neap_runtime *rt = neap_runtime_up(L);
+  luaL_checktype(L, 1, LUA_TTABLE);
+  neap_future *future = neap_future_new(L, rt);
+  future->kind = &gather_kind;
+  neap_future_push_extras(L, future, -1);
+  lua_pushvalue(L, 1);
+  lua_setfield(L, -2, "children");
+  lua_pushboolean(L, 0);
+  lua_setfield(L, -2, "cancel_requested");
+  lua_pop(L, 1);
+  return 1;
+}
+
+/* cancel_requested(gather future) -> boolean, message */
+static int l_cancel_requested(lua_State *L) {
+  neap_future *future = neap_check_future(L, neap_runtime_up(L), 1);
+  neap_future_push_extra(L, future, 1, "cancel_requested");
+  neap_future_push_message(L, 1);
+  return 2;
+}
+
+/* ---- the rest ---- */
+
+/* report(message, err, future): tells the exception handler. */
+static int l_report(lua_State *L) {
+  neap_runtime *rt = neap_runtime_up(L);
+  lua_settop(L, 3);
+  neap_report(L, rt, luaL_checkstring(L, 1), 2, lua_isnil(L, 3) ? 0 : 3);
+  return 0;
+}
+
+/* get_context() -> table or nil */
+static int l_get_context(lua_State *L) {
+  neap_push_context(L, neap_runtime_up(L));
+  return 1;
+}
+
+/* set_context(context, copy): copy(context) -> context makes a copy. */
+static int l_set_context(lua_State *L) {
+  neap_runtime *rt = neap_runtime_up(L);
+  luaL_checktype(L, 1, LUA_TTABLE);
+  luaL_checktype(L, 2, LUA_TFUNCTION);
+  lua_settop(L, 2);
+  if (rt->context_copy_ref == LUA_NOREF) {
+    rt->context_copy_ref = luaL_ref(L, LUA_REGISTRYINDEX);
+  }
+  lua_settop(L, 1);
+  neap_set_context(L, rt);
+  return 0;
+}
+
+static const luaL_Reg functions[] = {
+    {"wait_done",        l_wait_done       },
+    {"is_future",        l_is_future       },
+    {"state",            l_state           },
+    {"outcome",          l_outcome         },
+    {"fail",             l_fail            },
+    {"adopt",            l_adopt           },
+    {"gather_future",    l_gather_future   },
+    {"cancel_requested", l_cancel_requested},
+    {"report",           l_report          },
+    {"get_context",      l_get_context     },
+    {"set_context",      l_set_context     },
+    {NULL,               NULL              },
+};
+
+void neap_push_internal(lua_State *L, neap_runtime *rt) {
+  lua_createtable(L, 0, 16);
+  neap_set_functions(L, rt, functions);
+  lua_pushcfunction(L, neap_traceback_handler);
+  lua_setfield(L, -2, "traceback_handler");
+}
