@@ -180,6 +180,15 @@ describe("a future", function()
     assert.are.same({ 1, 0 }, { first:cancelling(), second:cancelling() })
   end))
 
+  it("C04 two requests to its waiter give one CancelledError, the first", in_loop(function()
+    local future = neap.future()
+    local task = neap.create_task(future.await, future)
+    neap.sleep(0)
+    assert.are.same({ true, true }, { task:cancel("one"), task:cancel("two") })
+    local _, err = pcall(task.await, task)
+    assert.are.same({ "CancelledError: one", 2 }, { tostring(err), task:cancelling() })
+  end))
+
   it("B11 RULE C23 keeps the message of its cancellation for everybody", in_loop(function()
     local future, seen = neap.future(), {}
     assert.is_true(future:cancel("enough"))
@@ -267,10 +276,15 @@ describe("a future", function()
   it("is collected when nobody needs it", in_loop(function()
     local probe = setmetatable({}, { __mode = "k" })
     do
-      local future = neap.future()
-      probe[future] = true
+      probe[neap.future()] = true
+      local called, awaited = neap.future(), neap.future()
+      probe[called], probe[awaited] = true, true
+      called:add_done_callback(function() return called end)
+      neap.call_soon(called.set_result, called)
+      neap.call_soon(awaited.set_result, awaited)
+      awaited:await()
     end
-    neap.sleep(0)
+    neap.sleep(1)
     collectgarbage()
     collectgarbage()
     assert.is_nil(next(probe))
