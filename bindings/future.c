@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* future.c - Task and Future: making, awaiting, reading and cancelling them. */
+#include <string.h>
+
 #include <lauxlib.h>
 
 #include "bindings/arg.h"
@@ -10,6 +12,31 @@
 #include "runtime/loop.h"
 #include "runtime/tree.h"
 #include "runtime/wait.h"
+
+/* [-0, +1, m] Pushes who cancels, and where: "Task-1 at script.lua:12". neap's
+ * own Lua is passed over. */
+static void push_source(lua_State *L, neap_runtime *rt) {
+  lua_Debug ar;
+  ar.currentline = -1;
+  for (int level = 1; lua_getstack(L, level, &ar); level++) {
+    lua_getinfo(L, "Sl", &ar);
+    if (ar.currentline > 0 && strncmp(ar.source, "=neap.", 6) != 0) {
+      break;
+    }
+  }
+  if (rt->current == NULL) {
+    lua_pushliteral(L, "a callback");
+  } else {
+    neap_push_future(L, &rt->current->future);
+    neap_push_task_name(L, rt->current, -1);
+    lua_replace(L, -2);
+  }
+  if (ar.currentline > 0) {
+    lua_pushfstring(L, "%s at %s:%d", lua_tostring(L, -1), ar.short_src,
+                    ar.currentline);
+    lua_replace(L, -2);
+  }
+}
 
 /* ---- awaiting ---- */
 
@@ -64,7 +91,9 @@ static int l_close(lua_State *L) {
   lua_settop(L, 1);
   neap_check_wait(L, rt);
   neap_future_anchor(L, future, 1);
-  neap_future_cancel(L, future, 0);
+  push_source(L, rt);
+  neap_request_to_cancel request = {0, lua_gettop(L), NEAP_BY_CODE};
+  neap_future_cancel(L, future, &request);
   return neap_await_done(L, rt, future, k_closed);
 }
 
@@ -127,14 +156,18 @@ static int l_tostring(lua_State *L) {
 static int l_cancel(lua_State *L) {
   neap_runtime *rt = neap_runtime_up(L);
   neap_future *future = neap_check_future(L, rt, 1);
-  int message = 0;
+  neap_request_to_cancel request = {0, 0, NEAP_BY_CODE};
   if (!lua_isnoneornil(L, 2)) {
     luaL_checktype(L, 2, LUA_TSTRING);
-    message = 2;
+    request.message = 2;
   }
-  luaL_checkstack(L, LUA_MINSTACK, NULL);
-  neap_future_anchor(L, future, 1);
-  lua_pushboolean(L, neap_future_cancel(L, future, message));
+  if (future->state == NEAP_PENDING) {
+    luaL_checkstack(L, LUA_MINSTACK, NULL);
+    neap_future_anchor(L, future, 1);
+    push_source(L, rt);
+    request.source = lua_gettop(L);
+  }
+  lua_pushboolean(L, neap_future_cancel(L, future, &request));
   return 1;
 }
 

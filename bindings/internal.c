@@ -98,10 +98,10 @@ static int l_adopt(lua_State *L) {
 
 /* Its extras: children, a sequence; cancel_requested, false or true. Cancelling
  * it cancels the children, and it ends when they do. */
-static bool cancel_gather(lua_State *L, neap_future *future, int message) {
+static bool cancel_gather(lua_State *L, neap_future *future,
+                          const neap_request_to_cancel *request) {
   int top = lua_gettop(L);
-  message = message == 0 ? 0 : lua_absindex(L, message);
-  neap_future_set_message(L, future, message);
+  neap_future_note_request(L, future, request);
   neap_push_future(L, future);
   neap_future_push_extras(L, future, -1); /* is there: needs no memory */
   lua_pushboolean(L, 1);

@@ -74,6 +74,10 @@ static void make_module(lua_State *L, neap_runtime *rt) {
   neap_bind_testing(L, rt);
   lua_pushliteral(L, NEAP_VERSION);
   lua_setfield(L, -2, "_VERSION");
+  lua_pushnumber(L, NEAP_SLOW_STEP);
+  lua_setfield(L, -2, "slow_step");
+  lua_pushvalue(L, -1);
+  rt->module_ref = luaL_ref(L, LUA_REGISTRYINDEX);
 }
 
 int luaopen_neap(lua_State *L) {

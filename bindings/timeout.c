@@ -118,7 +118,8 @@ static int wait_for_future(lua_State *L, neap_runtime *rt, neap_future *future,
   if (delay <= 0) {
     luaL_checkstack(L, LUA_MINSTACK, NULL);
     neap_future_anchor(L, future, SUBJECT_INDEX);
-    neap_future_cancel(L, future, 0);
+    neap_request_to_cancel request = {0, 0, NEAP_BY_TIMEOUT};
+    neap_future_cancel(L, future, &request);
     return neap_await_done(L, rt, future, k_cancelled);
   }
   lua_pushcfunction(L, neap_traceback_handler);

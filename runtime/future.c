@@ -22,14 +22,16 @@ void neap_future_init(neap_future *future, neap_runtime *rt,
   future->anchor = 0;
   future->nresults = 0;
   future->state = NEAP_PENDING;
+  future->origin = NEAP_BY_NOBODY;
   future->retrieved = false;
   future->has_extras = false;
   future->being_cancelled = false;
   future->in_shutdown = false;
 }
 
-static bool cancel_plain(lua_State *L, neap_future *future, int message) {
-  neap_future_set_message(L, future, message);
+static bool cancel_plain(lua_State *L, neap_future *future,
+                         const neap_request_to_cancel *request) {
+  neap_future_note_request(L, future, request);
   neap_future_settle(L, future, NEAP_FUTURE_CANCELLED);
   return true;
 }
@@ -37,7 +39,7 @@ static bool cancel_plain(lua_State *L, neap_future *future, int message) {
 static const neap_future_kind plain_kind = {"Future", cancel_plain};
 
 neap_future *neap_future_new(lua_State *L, neap_runtime *rt) {
-  neap_future *future = lua_newuserdatauv(L, sizeof *future, 2);
+  neap_future *future = lua_newuserdatauv(L, sizeof *future, NEAP_FUTURE_VALUES);
   neap_future_init(future, rt, &plain_kind);
   lua_rawgeti(L, LUA_REGISTRYINDEX, rt->future_ref);
   lua_setmetatable(L, -2);
@@ -129,8 +131,7 @@ void neap_future_push_error(lua_State *L, neap_future *future, int index) {
   if (future->state == NEAP_FUTURE_CANCELLED && type == LUA_TNIL) {
     /* Cancelled without having run: the error is made for who asks first. */
     lua_pop(L, 1);
-    neap_future_push_message(L, index);
-    neap_error_new(L, future->rt, NEAP_CANCELLED_ERROR);
+    neap_future_push_cancelled(L, future, index);
     lua_pushvalue(L, -1);
     lua_setiuservalue(L, index, NEAP_OUTCOME_VALUE);
   }
@@ -158,7 +159,8 @@ int neap_future_results(lua_State *L, neap_future *future, int index) {
   return n;
 }
 
-bool neap_future_cancel(lua_State *L, neap_future *future, int message) {
+bool neap_future_cancel(lua_State *L, neap_future *future,
+                        const neap_request_to_cancel *request) {
   neap_runtime *rt = future->rt;
   if (future->state != NEAP_PENDING) {
     return false;
@@ -166,13 +168,13 @@ bool neap_future_cancel(lua_State *L, neap_future *future, int message) {
   /* A list instead of recursion: awaiters may be chained a million deep. What
    * is found on the way is put at its front, so the order is depth first. */
   NEAP_CHECK(rt->cancels == NULL);
-  bool taken = future->kind->cancel(L, future, message);
+  bool taken = future->kind->cancel(L, future, request);
   while (rt->cancels != NULL) {
     neap_future *next = rt->cancels;
     rt->cancels = next->next_cancel;
     next->being_cancelled = false;
     if (next->state == NEAP_PENDING) {
-      next->kind->cancel(L, next, message);
+      next->kind->cancel(L, next, request);
     }
   }
   return taken;
@@ -187,26 +189,55 @@ void neap_future_cancel_later(neap_future *other) {
   }
 }
 
-void neap_future_set_message(lua_State *L, neap_future *future, int message) {
-  message = message == 0 ? 0 : lua_absindex(L, message);
+/* [-0, +1, -] Pushes the value at `index`, or nil for 0. */
+static void push_or_nil(lua_State *L, int index) {
+  if (index == 0) {
+    lua_pushnil(L);
+  } else {
+    lua_pushvalue(L, index);
+  }
+}
+
+void neap_future_note_request(lua_State *L, neap_future *future,
+                              const neap_request_to_cancel *request) {
+  future->origin = (uint8_t)request->origin;
   neap_push_future(L, future);
+  push_or_nil(L, request->source);
+  lua_setiuservalue(L, -2, NEAP_SOURCE_VALUE);
   if (future->has_extras) {
     lua_getiuservalue(L, -1, NEAP_EXTRAS_VALUE);
-  }
-  if (message != 0) {
-    lua_pushvalue(L, message);
-  } else if (future->has_extras) {
-    lua_pushboolean(L, 0); /* keeps the place, so that setting cannot fail */
-  } else {
-    lua_pushnil(L);
-  }
-  if (future->has_extras) {
+    push_or_nil(L, request->message);
+    if (lua_isnil(L, -1)) {
+      lua_pop(L, 1);
+      lua_pushboolean(L, 0); /* keeps the place, so that setting cannot fail */
+    }
     lua_rawseti(L, -2, 1);
     lua_pop(L, 1);
   } else {
+    push_or_nil(L, request->message);
     lua_setiuservalue(L, -2, NEAP_EXTRAS_VALUE);
   }
   lua_pop(L, 1);
+}
+
+/* [-0, +1, m] Pushes who asked for the last cancellation, or nil. */
+static void push_source(lua_State *L, neap_future *future, int index) {
+  static const char *const sources[] = {
+      /* ORDER neap_origin */
+      NULL, NULL, "a timeout", "the end of the run", "an interrupt"};
+  if (lua_getiuservalue(L, index, NEAP_SOURCE_VALUE) == LUA_TNIL &&
+      sources[future->origin] != NULL) {
+    lua_pop(L, 1);
+    lua_pushstring(L, sources[future->origin]);
+  }
+}
+
+void neap_future_push_cancelled(lua_State *L, neap_future *future, int index) {
+  index = lua_absindex(L, index);
+  neap_future_push_message(L, index);
+  neap_error_new(L, future->rt, NEAP_CANCELLED_ERROR);
+  push_source(L, future, index);
+  lua_setfield(L, -2, "source");
 }
 
 void neap_future_push_message(lua_State *L, int index) {

@@ -20,16 +20,37 @@ typedef enum neap_future_state { /* ORDER neap_future_state: report.c */
   NEAP_FUTURE_CANCELLED,
 } neap_future_state;
 
+/* Who asked for a cancellation. */
+typedef enum neap_origin {
+  NEAP_BY_NOBODY,
+  NEAP_BY_CODE, /* a call of cancel: the source is on the stack */
+  NEAP_BY_TIMEOUT,
+  NEAP_BY_SHUTDOWN,
+  NEAP_BY_INTERRUPT,
+} neap_origin;
+
+typedef struct neap_request_to_cancel {
+  int message; /* index of a string, or 0 */
+  int source;  /* index of a string, or 0 */
+  neap_origin origin;
+} neap_request_to_cancel;
+
 /* What distinguishes the kinds of future. Static and constant. */
 typedef struct neap_future_kind {
   const char *name; /* "Task", "Future" */
   /* Handles a request to cancel a pending one: may set it cancelled, or put
    * others on the list with neap_future_cancel_later. Returns whether the
    * request was taken. Never raises. */
-  bool (*cancel)(lua_State *L, neap_future *future, int message);
+  bool (*cancel)(lua_State *L, neap_future *future,
+                 const neap_request_to_cancel *request);
 } neap_future_kind;
 
-enum { NEAP_OUTCOME_VALUE = 1, NEAP_EXTRAS_VALUE = 2 };
+enum {
+  NEAP_OUTCOME_VALUE = 1,
+  NEAP_EXTRAS_VALUE = 2,
+  NEAP_SOURCE_VALUE = 3, /* of a cancellation: a string or nil */
+  NEAP_FUTURE_VALUES = 3
+};
 
 /* Owner: Lua's collector; anchored by the runtime while it is a pending task
  * or somebody waits for it, so that C may then point at it. */
@@ -42,6 +63,7 @@ struct neap_future {
   int anchor;               /* 0: not anchored */
   int nresults;             /* of a finished one: 1 is bare, more are packed */
   uint8_t state;            /* neap_future_state */
+  uint8_t origin;           /* neap_origin of the last request */
   bool retrieved;           /* somebody has looked at its error */
   bool has_extras;          /* user value 2 is a table */
   bool being_cancelled;     /* in rt->cancels */
@@ -88,18 +110,24 @@ void neap_future_push_error(lua_State *L, neap_future *future, int index);
 void neap_future_retrieve(neap_future *future);
 
 /* [-0, +0, -] Requests a cancellation of `future`, which must be anchored if it
- * is pending, and of what it is waiting for. `message` is the index of a string
- * or 0. False if it is done already. Needs 6 free stack slots. */
-bool neap_future_cancel(lua_State *L, neap_future *future, int message);
+ * is pending, and of what it is waiting for. False if it is done already. Needs
+ * 8 free stack slots. */
+bool neap_future_cancel(lua_State *L, neap_future *future,
+                        const neap_request_to_cancel *request);
 
 /* [-0, +0, -] Inside a kind's cancel function: cancels `other` after it. */
 void neap_future_cancel_later(neap_future *other);
 
-/* [-0, +0, -] Remembers the message of a request; 0 forgets the last one. */
-void neap_future_set_message(lua_State *L, neap_future *future, int message);
+/* [-0, +0, -] Remembers a request, in place of the last one. */
+void neap_future_note_request(lua_State *L, neap_future *future,
+                              const neap_request_to_cancel *request);
 
 /* [-0, +1, -] Pushes the message of the last request, or nil. */
 void neap_future_push_message(lua_State *L, int index);
+
+/* [-0, +1, m] Pushes the CancelledError of the last request to the future at
+ * `index`. */
+void neap_future_push_cancelled(lua_State *L, neap_future *future, int index);
 
 /* [-0, +1, m] Pushes the extras of the future at `index`, made if need be. */
 void neap_future_push_extras(lua_State *L, neap_future *future, int index);

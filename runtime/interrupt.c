@@ -11,7 +11,7 @@ enum { GRACE = 1000000 };
 
 static void cancel_main(lua_State *L, neap_runtime *rt) {
   if (rt->main_task != NULL && rt->main_task->phase != NEAP_TASK_ENDED) {
-    neap_task_cancel(L, rt->main_task);
+    neap_task_cancel(L, rt->main_task, NEAP_BY_INTERRUPT);
   } else {
     rt->stopped = true; /* it has ended; do not wait for the others */
   }
@@ -60,7 +60,8 @@ static void hook(lua_State *L, lua_Debug *ar) {
   rt->interrupting = true;
   rt->interrupted_step = rt->counters.steps;
   if (rt->current != NULL && requests != 0 && !rt->current->must_cancel) {
-    neap_task_cancel(L, rt->current); /* not what the main task waits for */
+    /* not what the main task waits for */
+    neap_task_cancel(L, rt->current, NEAP_BY_INTERRUPT);
   }
   raise_in_step(L, rt);
 }

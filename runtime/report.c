@@ -15,6 +15,21 @@ void neap_write_error(const char *text) {
   fflush(stderr);
 }
 
+/* [-0, +?, m] In debug mode, where the task was created. */
+static void add_creation(lua_State *L, neap_runtime *rt, luaL_Buffer *text,
+                         int future_index) {
+  if (future_index != 0) {
+    neap_future_push_extra(L, neap_to_future(L, rt, future_index),
+                           future_index, "created");
+    if (lua_isnil(L, -1)) {
+      lua_pop(L, 1);
+      return;
+    }
+    luaL_addvalue(text);
+    luaL_addchar(text, '\n');
+  }
+}
+
 /* [-0, +1, m] The text of the error at 2, of the future at 3, as for stderr. */
 static void push_report(lua_State *L, neap_runtime *rt, const char *message) {
   luaL_Buffer text;
@@ -38,6 +53,7 @@ static void push_report(lua_State *L, neap_runtime *rt, const char *message) {
     luaL_addvalue(&text);
   }
   luaL_addchar(&text, '\n');
+  add_creation(L, rt, &text, future_index);
   luaL_pushresult(&text);
 }
 

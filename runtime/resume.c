@@ -6,6 +6,7 @@
 #include <lauxlib.h>
 #include <lualib.h>
 
+#include "runtime/debug.h"
 #include "runtime/interrupt.h"
 #include "runtime/runtime.h"
 #include "runtime/version.h"
@@ -22,6 +23,9 @@ int neap_resume(neap_runtime *rt, lua_State *co, lua_State *from, int nargs,
   }
   rt->entry = &entry;
   rt->executing = co;
+  if (rt->step_began != 0) {
+    neap_debug_enter(rt, co);
+  }
   int status = lua_resume(co, from, nargs, nresults);
   rt->executing = executing;
   rt->entry = outer;

@@ -54,7 +54,8 @@ static bool all_done(neap_runtime *rt, void *ud) {
  * list stays as it is. */
 static void cancel_all(lua_State *L, neap_runtime *rt) {
   for (neap_link *l = rt->tasks.next; l != &rt->tasks; l = l->next) {
-    neap_task_cancel(L, NEAP_CONTAINER_OF(l, neap_task, link));
+    neap_task_cancel(L, NEAP_CONTAINER_OF(l, neap_task, link),
+                     NEAP_BY_SHUTDOWN);
   }
 }
 

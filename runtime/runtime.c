@@ -17,8 +17,6 @@
 
 static const char runtime_key = 0; /* its address is the registry key */
 
-static const double DEFAULT_SLOW_STEP = 0.1;
-
 _Noreturn void neap_check_failed(const char *what, const char *file, int line) {
   char text[256];
   snprintf(text, sizeof text, "neap: %s:%d: check failed: %s\n", file, line,
@@ -88,7 +86,7 @@ neap_runtime *neap_runtime_open(lua_State *L) {
   memset(rt, 0, sizeof *rt);
   neap_list_init(&rt->tasks);
   neap_clock_init(&rt->clock);
-  rt->slow_step = DEFAULT_SLOW_STEP;
+  rt->slow_traceback_ref = rt->module_ref = LUA_NOREF;
   lua_createtable(L, 0, 1); /* from here on, the collector cleans up */
   lua_pushcfunction(L, runtime_gc);
   lua_setfield(L, -2, "__gc");

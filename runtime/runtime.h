@@ -31,6 +31,9 @@ typedef struct neap_idle_thread {
   int slot; /* anchor of co */
 } neap_idle_thread;
 
+/* Seconds: what neap.slow_step is at first. */
+#define NEAP_SLOW_STEP 0.1
+
 /* Idle coroutines kept; more are left to the collector. */
 #define NEAP_POOL_SIZE 256
 
@@ -102,8 +105,11 @@ struct neap_runtime {
   bool interrupting;         /* the step under way is to be ended */
   uint64_t interrupted_step; /* counters.steps of that step */
 
+  /* debug.c */
   bool debug;
-  double slow_step; /* seconds; debug mode reports longer steps */
+  uint64_t step_began;    /* uv_hrtime; 0 if debug mode was off then */
+  int slow_traceback_ref; /* what it was doing when it became slow */
+  int module_ref;         /* the module table, for neap.slow_step */
 
   /* Registry references: integers, because those are looked up fastest. */
   int classes_ref;   /* neap_class -> class */

@@ -13,7 +13,7 @@
 static void expire(neap_runtime *rt, neap_job *job) {
   neap_scope *scope = NEAP_CONTAINER_OF(job, neap_scope, job);
   scope->state = NEAP_SCOPE_EXPIRING;
-  neap_task_cancel(rt->L, scope->task);
+  neap_task_cancel(rt->L, scope->task, NEAP_BY_TIMEOUT);
 }
 
 /* [-0, +0, m] A deadline that has passed is due at once, but not before the

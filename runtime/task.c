@@ -7,6 +7,7 @@
 
 #include "runtime/anchor.h"
 #include "runtime/context.h"
+#include "runtime/debug.h"
 #include "runtime/error.h"
 #include "runtime/loop.h"
 #include "runtime/report.h"
@@ -119,11 +120,14 @@ neap_task *neap_task_new(lua_State *L, neap_runtime *rt, int nargs) {
   if (nargs > FEW_ARGUMENTS) {
     luaL_checkstack(L, nargs + LUA_MINSTACK, "too many arguments");
   }
-  neap_task *task = lua_newuserdatauv(L, sizeof *task, 2);
+  neap_task *task = lua_newuserdatauv(L, sizeof *task, NEAP_FUTURE_VALUES);
   init_task(task, rt);
   lua_rawgeti(L, LUA_REGISTRYINDEX, rt->task_ref);
   lua_setmetatable(L, -2);
   inherit_context(L, task);
+  if (rt->debug) {
+    neap_debug_created(L, task, -1);
+  }
   bool is_new = take_thread(L, rt, &thread);
   if (is_new) {
     thread.slot = neap_anchor(L, rt, -1);
@@ -165,6 +169,9 @@ static void finish(lua_State *L, neap_task *task, bool usable) {
     /* It cancelled itself and never waited again. */
     forget_outcome(L, task);
     state = NEAP_FUTURE_CANCELLED;
+  }
+  if (state == NEAP_FINISHED && rt->debug) {
+    neap_debug_returned(L, task);
   }
   task->must_cancel = false;
   task->phase = NEAP_TASK_ENDED;
@@ -215,8 +222,14 @@ static void deliver_request(lua_State *L, neap_task *task) {
     }
     neap_push_future(L, &task->future);
     neap_future_push_message(L, -1);
-    neap_future_cancel(L, next, lua_isnil(L, -1) ? 0 : lua_gettop(L));
-    lua_pop(L, 2);
+    lua_getiuservalue(L, -2, NEAP_SOURCE_VALUE);
+    neap_request_to_cancel request = {
+        lua_isnil(L, -2) ? 0 : lua_gettop(L) - 1,
+        lua_isnil(L, -1) ? 0 : lua_gettop(L),
+        (neap_origin)task->future.origin,
+    };
+    neap_future_cancel(L, next, &request);
+    lua_pop(L, 3);
   }
 }
 
@@ -249,9 +262,16 @@ static void resume(lua_State *L, neap_task *task, int nargs) {
   rt->current = task;
   rt->entry = NULL;
   rt->counters.steps++;
+  uint64_t outer_step = rt->step_began;
+  uint64_t began = rt->debug ? uv_hrtime() : 0;
+  rt->step_began = began;
   int status = neap_resume(rt, task->co, L, nargs, &nresults);
   rt->entry = entry;
   rt->current = current;
+  rt->step_began = outer_step;
+  if (began != 0) {
+    neap_debug_end_step(L, task, began);
+  }
   after_resume(L, task, status);
 }
 
@@ -325,7 +345,8 @@ void neap_task_start_now(lua_State *L, neap_task *task) {
 
 /* ---- cancellation ---- */
 
-static bool cancel_task(lua_State *L, neap_future *future, int message) {
+static bool cancel_task(lua_State *L, neap_future *future,
+                        const neap_request_to_cancel *request) {
   neap_task *task = (neap_task *)future;
   neap_wait *wait = &task->wait;
   task->cancelling++;
@@ -346,14 +367,15 @@ static bool cancel_task(lua_State *L, neap_future *future, int message) {
   } else {
     task->must_cancel = true;
   }
-  neap_future_set_message(L, future, message);
+  neap_future_note_request(L, future, request);
   return true;
 }
 
 const neap_future_kind neap_task_kind = {"Task", cancel_task};
 
-void neap_task_cancel(lua_State *L, neap_task *task) {
-  neap_future_cancel(L, &task->future, 0);
+void neap_task_cancel(lua_State *L, neap_task *task, neap_origin origin) {
+  neap_request_to_cancel request = {0, 0, origin};
+  neap_future_cancel(L, &task->future, &request);
 }
 
 uint32_t neap_task_uncancel(neap_task *task) {
@@ -378,9 +400,8 @@ void neap_task_abandon(lua_State *L, neap_task *task) {
 
 void neap_push_cancelled(lua_State *L, neap_task *task) {
   neap_push_future(L, &task->future);
-  neap_future_push_message(L, -1);
+  neap_future_push_cancelled(L, &task->future, -1);
   lua_replace(L, -2);
-  neap_error_new(L, task->future.rt, NEAP_CANCELLED_ERROR);
 }
 
 void neap_push_task_name(lua_State *L, neap_task *task, int index) {

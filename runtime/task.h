@@ -76,7 +76,7 @@ void neap_task_step(neap_runtime *rt, neap_job *job);
 neap_task *neap_job_task(neap_job *job);
 
 /* [-0, +0, -] As neap_future_cancel, without a message. */
-void neap_task_cancel(lua_State *L, neap_task *task);
+void neap_task_cancel(lua_State *L, neap_task *task, neap_origin origin);
 
 /* Takes back one request; returns how many are left. */
 uint32_t neap_task_uncancel(neap_task *task);

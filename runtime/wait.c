@@ -3,6 +3,7 @@
 
 #include <lauxlib.h>
 
+#include "runtime/debug.h"
 #include "runtime/loop.h"
 #include "runtime/resume.h"
 #include "runtime/task.h"
@@ -32,6 +33,9 @@ static int k_parked(lua_State *L, int status, lua_KContext ctx) {
   }
   if (wait->outcome == NEAP_DEADLOCKED) {
     return raise_deadlock(L, rt, wait);
+  }
+  if (rt->debug) {
+    neap_debug_cancelling(L, task);
   }
   neap_push_cancelled(L, task);
   return lua_error(L);
