@@ -20,7 +20,8 @@ static int k_never(lua_State *L, int status, lua_KContext ctx) {
   return luaL_error(L, "the process is exiting");
 }
 
-/* os.exit([code [, close]]) */
+/* os.exit([code [, close]])
+ * Where a task cannot wait, in a comparator say, the state is not closed. */
 static int l_exit(lua_State *L) {
   neap_runtime *rt = neap_runtime_up(L);
   int code = EXIT_SUCCESS;
@@ -29,13 +30,15 @@ static int l_exit(lua_State *L) {
   } else {
     code = (int)luaL_optinteger(L, 1, EXIT_SUCCESS);
   }
-  if (rt->current != NULL && lua_toboolean(L, 2)) {
-    neap_task *task = neap_check_wait(L, rt);
+  if (lua_toboolean(L, 2) && neap_can_wait(L, rt)) {
     rt->exiting = true;
     rt->exit_code = code;
-    return neap_park(L, task, &exit_kind, NULL, k_never, 0);
+    return neap_park(L, rt->current, &exit_kind, NULL, k_never, 0);
   }
-  lua_settop(L, 2);
+  /* A state can only be closed from its main thread. */
+  bool close = lua_toboolean(L, 2) && L == rt->main && rt->current == NULL;
+  lua_settop(L, 1);
+  lua_pushboolean(L, close);
   lua_pushvalue(L, lua_upvalueindex(2)); /* the standard os.exit */
   lua_insert(L, 1);
   lua_call(L, 2, 0);

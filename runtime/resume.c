@@ -137,10 +137,14 @@ static int raise_obstacle(lua_State *L, lua_State *in) {
                     lua_tostring(L, -1));
 }
 
+bool neap_can_wait(lua_State *L, neap_runtime *rt) {
+  return rt->current != NULL && rt->entry->co == L && rt->entry->connected &&
+         lua_isyieldable(L);
+}
+
 void neap_check_waitable(lua_State *L, neap_runtime *rt) {
   const neap_entry *entry = rt->entry;
-  if (rt->current != NULL && entry->co == L && entry->connected &&
-      lua_isyieldable(L)) {
+  if (neap_can_wait(L, rt)) {
     return;
   }
   if (rt->closed) {

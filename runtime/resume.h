@@ -34,6 +34,9 @@ int neap_close_coroutine(struct neap_runtime *rt, lua_State *co,
  * loop may resume it. `co` must be suspended or dead. */
 bool neap_is_parked(lua_State *co);
 
+/* Whether code that runs in L may wait now. */
+bool neap_can_wait(lua_State *L, struct neap_runtime *rt);
+
 /* [-0, +0, v] Raises unless code that runs in L may wait now: inside a task,
  * and nothing between here and the loop that Lua cannot suspend. */
 void neap_check_waitable(lua_State *L, struct neap_runtime *rt);

@@ -169,16 +169,11 @@ end)
 describe("the creation of a task", function()
   it("stands in the report of its error", function()
     local process = require "spec.support.process"
-    local script = os.tmpname()
-    local file <close> = assert(io.open(script, "w"))
-    file:write [[
+    local run = process.run({ "neap", "--debug", "-" }, { stdin = [[
       local neap = require "neap"
       neap.create_task(function() error "boom" end)
       neap.sleep(0)
-    ]]
-    file:close()
-    local run = process.run(os.getenv "NEAP_BUILD" .. "/neap --debug " .. script)
-    os.remove(script)
+    ]] })
     assert.matches("boom", run.stderr, 1, true)
     assert.matches("the task was created here:.*:2: in main chunk", run.stderr)
   end)
