@@ -69,6 +69,12 @@ static void make_module(lua_State *L, neap_runtime *rt) {
   neap_bind_sleep(L, rt);
   neap_bind_timeout(L, rt);
   neap_bind_callback(L, rt);
+  neap_bind_lock(L, rt);
+  neap_bind_event(L, rt);
+  neap_bind_condition(L, rt);
+  neap_bind_semaphore(L, rt);
+  neap_bind_barrier(L, rt);
+  neap_bind_queue(L, rt);
   neap_bind_pcall(L, rt);
   neap_bind_error(L, rt);
   neap_bind_testing(L, rt);
