@@ -58,13 +58,13 @@ void neap_check_running(lua_State *L, neap_runtime *rt) {
     luaL_error(L, "the runtime is closed");
   }
   if (!rt->running) {
-    luaL_error(L, "no running loop: call this inside neap.run");
+    luaL_error(L, "outside a task: no loop runs; call this inside neap.run");
   }
 }
 
 neap_task *neap_check_current(lua_State *L, neap_runtime *rt) {
   if (rt->current == NULL) {
-    luaL_error(L, "not inside a task: call this inside neap.run or a task");
+    neap_raise_outside(L, rt);
   }
   return rt->current;
 }

@@ -138,6 +138,19 @@ static int l_gather_future(lua_State *L) {
   return 1;
 }
 
+/* label(future, name, children) -> future: how the tree of tasks shows it. */
+static int l_label(lua_State *L) {
+  neap_future *future = neap_check_future(L, neap_runtime_up(L), 1);
+  lua_settop(L, 3);
+  neap_future_push_extras(L, future, 1);
+  lua_pushvalue(L, 2);
+  lua_setfield(L, -2, "label");
+  lua_pushvalue(L, 3);
+  lua_setfield(L, -2, "children");
+  lua_settop(L, 1);
+  return 1;
+}
+
 /* cancel_requested(gather future) -> boolean, message */
 static int l_cancel_requested(lua_State *L) {
   neap_future *future = neap_check_future(L, neap_runtime_up(L), 1);
@@ -147,6 +160,21 @@ static int l_cancel_requested(lua_State *L) {
 }
 
 /* ---- the rest ---- */
+
+/* check_current(): raises outside of tasks. */
+static int l_check_current(lua_State *L) {
+  neap_check_current(L, neap_runtime_up(L));
+  return 0;
+}
+
+/* type_name(value) -> "number", "neap.Task", ... */
+static int l_type_name(lua_State *L) {
+  luaL_checkany(L, 1);
+  if (luaL_getmetafield(L, 1, "__name") != LUA_TSTRING) {
+    lua_pushstring(L, luaL_typename(L, 1));
+  }
+  return 1;
+}
 
 /* report(message, err, future): tells the exception handler. */
 static int l_report(lua_State *L) {
@@ -185,6 +213,9 @@ static const luaL_Reg functions[] = {
     {"adopt",            l_adopt           },
     {"gather_future",    l_gather_future   },
     {"cancel_requested", l_cancel_requested},
+    {"label",            l_label           },
+    {"check_current",    l_check_current   },
+    {"type_name",        l_type_name       },
     {"report",           l_report          },
     {"get_context",      l_get_context     },
     {"set_context",      l_set_context     },

@@ -86,6 +86,15 @@ static void make_module(lua_State *L, neap_runtime *rt) {
   rt->module_ref = luaL_ref(L, LUA_REGISTRYINDEX);
 }
 
+/* `require "neap.testing"` before neap itself. */
+NEAP_API int luaopen_neap_testing(lua_State *L);
+
+int luaopen_neap_testing(lua_State *L) {
+  luaopen_neap(L);
+  lua_getfield(L, -1, "testing");
+  return 1;
+}
+
 int luaopen_neap(lua_State *L) {
   neap_runtime *rt = neap_runtime_of(L);
   if (rt == NULL) {

@@ -9,6 +9,7 @@
 
 #include "bindings/arg.h"
 #include "bindings/neap.h"
+#include "runtime/anchor.h"
 #include "runtime/await.h"
 #include "runtime/error.h"
 #include "runtime/scope.h"
@@ -36,7 +37,7 @@ static int raise_timeout(lua_State *L, neap_runtime *rt) {
 static bool timed_out(lua_State *L, int status, lua_KContext ctx) {
   neap_runtime *rt = neap_runtime_up(L);
   neap_scope *scope = (neap_scope *)ctx;
-  bool mine = neap_scope_exit(scope);
+  bool mine = neap_scope_exit(L, scope);
   neap_scope_give(rt, scope);
   if (status == LUA_OK || status == LUA_YIELD) {
     return false;
@@ -203,7 +204,9 @@ static int enter(lua_State *L, neap_runtime *rt, uint64_t deadline) {
   neap_scope *scope = lua_newuserdatauv(L, sizeof *scope, 0);
   scope->task = NULL;
   luaL_setmetatable(L, TYPE_NAME);
+  neap_anchors_reserve(L, rt, 1);
   neap_scope_enter(L, scope, task, deadline);
+  scope->anchor = neap_anchor(L, rt, -1);
   return 1;
 }
 
@@ -279,17 +282,8 @@ static int l_close(lua_State *L) {
   neap_runtime *rt = neap_runtime_up(L);
   neap_scope *scope = check_scope(L);
   lua_settop(L, 2);
-  if (neap_scope_exit(scope) && neap_error_is(L, rt, 2, NEAP_CANCELLED_ERROR)) {
+  if (neap_scope_exit(L, scope) && neap_error_is(L, rt, 2, NEAP_CANCELLED_ERROR)) {
     return raise_timeout(L, rt);
-  }
-  return 0;
-}
-
-/* A scope that was never closed. */
-static int l_gc(lua_State *L) {
-  neap_scope *scope = check_scope(L);
-  if (!neap_runtime_up(L)->closed) {
-    neap_scope_exit(scope);
   }
   return 0;
 }
@@ -303,7 +297,6 @@ static const luaL_Reg scope_methods[] = {
 
 static const luaL_Reg scope_metamethods[] = {
     {"__close", l_close},
-    {"__gc",    l_gc   },
     {NULL,      NULL   },
 };
 

@@ -12,21 +12,6 @@ const char *neap_version(void) {
   return NEAP_VERSION;
 }
 
-/* [-0, +1, m] Pushes the error at `index` with its traceback as one text. */
-static void push_error_text(lua_State *L, neap_runtime *rt, int index,
-                            int future_index) {
-  index = lua_absindex(L, index);
-  neap_push_error_message(L, index);
-  neap_push_error_traceback(L, rt, index, future_index);
-  if (lua_isnil(L, -1)) {
-    lua_pop(L, 1);
-  } else {
-    lua_pushliteral(L, "\n");
-    lua_insert(L, -2);
-    lua_concat(L, 3);
-  }
-}
-
 neap_run_status neap_run_main(lua_State *L, int nargs) {
   neap_runtime *rt = neap_runtime_of(L);
   bool completed = neap_run(L, rt, nargs);
@@ -48,7 +33,7 @@ neap_run_status neap_run_main(lua_State *L, int nargs) {
     return NEAP_RUN_OK;
   }
   neap_future_push_error(L, task, index);
-  push_error_text(L, rt, -1, index);
+  neap_push_full_error(L, rt, -1, index);
   lua_remove(L, index);
   return NEAP_RUN_ERROR;
 }
@@ -66,5 +51,5 @@ void neap_set_debug(lua_State *L, int on) {
 }
 
 void neap_push_error_text(lua_State *L, int index) {
-  push_error_text(L, neap_runtime_of(L), index, 0);
+  neap_push_full_error(L, neap_runtime_of(L), index, 0);
 }

@@ -171,6 +171,8 @@ static int l_extend(lua_State *L) {
 }
 
 void neap_errors_open(lua_State *L, neap_runtime *rt) {
+  lua_createtable(L, 0, 2);
+  rt->outside_ref = luaL_ref(L, LUA_REGISTRYINDEX);
   lua_createtable(L, 0, NEAP_CLASS_COUNT);
   rt->parents_ref = luaL_ref(L, LUA_REGISTRYINDEX);
   lua_createtable(L, NEAP_CLASS_COUNT, 0);
@@ -245,19 +247,29 @@ bool neap_error_is(lua_State *L, neap_runtime *rt, int index,
 
 /* ---- tracebacks ---- */
 
+/* As snprintf: a line of a traceback. */
+static int format_level(char *text, size_t size, const lua_Debug *ar) {
+  if (ar->currentline <= 0) {
+    return snprintf(text, size, "\n\t[C]: in ?");
+  }
+  if (*ar->what == 'm') {
+    return snprintf(text, size, "\n\t%s:%d: in main chunk", ar->short_src,
+                    ar->currentline);
+  }
+  return snprintf(text, size, "\n\t%s:%d: in function <%s:%d>", ar->short_src,
+                  ar->currentline, ar->short_src, ar->linedefined);
+}
+
 /* [-0, +1, m] Pushes a traceback without names of functions: those are looked
  * up in all loaded modules, which is most of the cost of a cancellation. */
 static void push_brief_traceback(lua_State *L) {
-  char text[LUA_IDSIZE * BRIEF_LEVELS + 64] = "stack traceback:";
+  char text[(2 * LUA_IDSIZE + 64) * BRIEF_LEVELS] = "stack traceback:";
   size_t length = strlen(text);
   lua_Debug ar;
   for (int level = 1; level <= BRIEF_LEVELS && lua_getstack(L, level, &ar);
        level++) {
     lua_getinfo(L, "Sl", &ar);
-    int n = ar.currentline > 0
-                ? snprintf(text + length, sizeof text - length, "\n\t%s:%d:",
-                           ar.short_src, ar.currentline)
-                : snprintf(text + length, sizeof text - length, "\n\t[C]:");
+    int n = format_level(text + length, sizeof text - length, &ar);
     if (n < 0 || (size_t)n >= sizeof text - length) {
       break;
     }
@@ -266,19 +278,21 @@ static void push_brief_traceback(lua_State *L) {
   lua_pushlstring(L, text, length);
 }
 
-/* [-0, +0, m] Notes the stack beside the running task, for a value that cannot
- * carry it: a string, say. */
+/* [-0, +0, m] Notes the stack beside the running task, or for all that runs
+ * outside of tasks, for a value that cannot carry it: a string, say. */
 static void note_beside_task(lua_State *L, neap_runtime *rt) {
-  if (rt->current == NULL) {
-    return;
+  if (rt->current != NULL) {
+    neap_push_future(L, &rt->current->future);
+    neap_future_push_extras(L, &rt->current->future, -1);
+  } else {
+    lua_pushnil(L);
+    lua_rawgeti(L, LUA_REGISTRYINDEX, rt->outside_ref);
   }
-  neap_push_future(L, &rt->current->future);
-  neap_future_push_extras(L, &rt->current->future, -1);
   lua_getfield(L, -1, "raised");
   bool noted = lua_rawequal(L, -1, 1);
   lua_pop(L, 1);
   if (!noted) {
-    luaL_traceback(L, L, NULL, 2);
+    luaL_traceback(L, L, NULL, 1);
     lua_setfield(L, -2, "traceback");
     lua_pushvalue(L, 1);
     lua_setfield(L, -2, "raised");
@@ -329,6 +343,16 @@ void neap_push_error_traceback(lua_State *L, neap_runtime *rt, int index,
       neap_future_push_extra(L, future, future_index, "traceback");
       return;
     }
+  } else {
+    lua_rawgeti(L, LUA_REGISTRYINDEX, rt->outside_ref);
+    lua_getfield(L, -1, "raised");
+    if (!lua_isnil(L, -1) && lua_rawequal(L, -1, index)) {
+      lua_pop(L, 1);
+      lua_getfield(L, -1, "traceback");
+      lua_replace(L, -2);
+      return;
+    }
+    lua_pop(L, 2);
   }
   lua_pushnil(L);
 }
@@ -360,4 +384,82 @@ void neap_push_error_message(lua_State *L, int index) {
     lua_pop(L, 1);
   }
   lua_pushfstring(L, "(error object is a %s value)", luaL_typename(L, index));
+}
+
+enum { MAX_NESTED = 10 };
+
+static void push_text(lua_State *L, neap_runtime *rt, int index,
+                      int future_index, int depth);
+
+/* [-2, +1, m] Replaces the text so far and the error above it by the text with
+ * the error's own, indented, under a title. */
+static void append_error(lua_State *L, neap_runtime *rt, const char *title,
+                         int future_index, int depth) {
+  push_text(L, rt, lua_gettop(L), future_index, depth + 1);
+  luaL_gsub(L, lua_tostring(L, -1), "\n", "\n  ");
+  lua_pushfstring(L, "%s\n%s:\n  %s", lua_tostring(L, -4), title,
+                  lua_tostring(L, -1));
+  lua_replace(L, -5);
+  lua_pop(L, 3);
+}
+
+/* [-1, +1, m] Adds, to the text on the top, what an error object carries: its
+ * cause, and the errors of a group. */
+static void append_carried(lua_State *L, neap_runtime *rt, int index,
+                           int depth) {
+  lua_pushliteral(L, "cause");
+  if (lua_rawget(L, index) != LUA_TNIL) {
+    append_error(L, rt, "caused by", 0, depth);
+  } else {
+    lua_pop(L, 1);
+  }
+  lua_pushliteral(L, "errors");
+  lua_Integer count = 0;
+  if (lua_rawget(L, index) == LUA_TTABLE) {
+    count = (lua_Integer)lua_rawlen(L, -1);
+  }
+  lua_insert(L, -2);
+  lua_pushliteral(L, "tasks"); /* the task that each error has ended */
+  lua_rawget(L, index);
+  lua_insert(L, -2); /* errors, tasks, text */
+  int errors = lua_gettop(L) - 2;
+  for (lua_Integer i = 1; i <= count; i++) {
+    char title[64];
+    snprintf(title, sizeof title, "error %lld of %lld", (long long)i,
+             (long long)count);
+    if (lua_istable(L, errors + 1)) {
+      lua_rawgeti(L, errors + 1, i);
+    } else {
+      lua_pushnil(L);
+    }
+    lua_insert(L, errors + 2); /* below the text */
+    bool is_future = neap_to_future(L, rt, errors + 2) != NULL;
+    lua_rawgeti(L, errors, i);
+    append_error(L, rt, title, is_future ? errors + 2 : 0, depth);
+    lua_remove(L, errors + 2);
+  }
+  lua_replace(L, errors);
+  lua_settop(L, errors);
+}
+
+static void push_text(lua_State *L, neap_runtime *rt, int index,
+                      int future_index, int depth) {
+  luaL_checkstack(L, LUA_MINSTACK, NULL);
+  neap_push_error_message(L, index);
+  neap_push_error_traceback(L, rt, index, future_index);
+  if (lua_isnil(L, -1)) {
+    lua_pop(L, 1);
+  } else {
+    lua_pushfstring(L, "%s\n%s", lua_tostring(L, -2), lua_tostring(L, -1));
+    lua_replace(L, -3);
+    lua_pop(L, 1);
+  }
+  if (depth < MAX_NESTED && neap_error_is(L, rt, index, NEAP_ERROR)) {
+    append_carried(L, rt, index, depth);
+  }
+}
+
+void neap_push_full_error(lua_State *L, neap_runtime *rt, int index,
+                          int future_index) {
+  push_text(L, rt, lua_absindex(L, index), future_index, 0);
 }

@@ -70,4 +70,9 @@ void neap_push_error_traceback(lua_State *L, neap_runtime *rt, int index,
  * whatever it is and whatever its __tostring does. */
 void neap_push_error_message(lua_State *L, int index);
 
+/* [-0, +1, m] The same with its traceback, its causes, and the errors of a
+ * group. `future_index` as above. */
+void neap_push_full_error(lua_State *L, neap_runtime *rt, int index,
+                          int future_index);
+
 #endif

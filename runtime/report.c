@@ -43,21 +43,17 @@ static void push_report(lua_State *L, neap_runtime *rt, const char *message) {
     luaL_addvalue(&text);
   }
   luaL_addchar(&text, '\n');
-  neap_push_error_message(L, 2);
-  luaL_addvalue(&text);
-  neap_push_error_traceback(L, rt, 2, future_index);
-  if (lua_isnil(L, -1)) {
-    lua_pop(L, 1);
-  } else {
-    luaL_addchar(&text, '\n');
+  if (lua_toboolean(L, 4)) {
+    neap_push_full_error(L, rt, 2, future_index);
     luaL_addvalue(&text);
+    luaL_addchar(&text, '\n');
   }
-  luaL_addchar(&text, '\n');
   add_creation(L, rt, &text, future_index);
   luaL_pushresult(&text);
 }
 
-/* Protected. Stack: message, error, future or nil. */
+/* Protected. Stack: message, error, future or nil, whether there is an error
+ * (which may be nil). */
 static int report(lua_State *L) {
   neap_runtime *rt = neap_runtime_of(L);
   const char *message = lua_tostring(L, 1);
@@ -78,7 +74,7 @@ static int report(lua_State *L) {
     lua_pushfstring(L, "neap: the exception handler failed: %s\n",
                     lua_tostring(L, -1));
     neap_write_error(lua_tostring(L, -1));
-    lua_settop(L, 3);
+    lua_settop(L, 4);
   }
   push_report(L, rt, message);
   neap_write_error(lua_tostring(L, -1));
@@ -112,8 +108,9 @@ void neap_report(lua_State *L, neap_runtime *rt, const char *message,
   } else {
     lua_pushnil(L);
   }
+  lua_pushboolean(L, error_index != 0);
   rt->current = NULL; /* the handler runs outside of any task */
-  if (!ok || lua_pcall(L, 3, 0, 0) != LUA_OK) {
+  if (!ok || lua_pcall(L, 4, 0, 0) != LUA_OK) {
     neap_write_error("neap: not enough memory to report an error\n");
   }
   rt->current = current;

@@ -137,6 +137,14 @@ static int raise_obstacle(lua_State *L, lua_State *in) {
                     lua_tostring(L, -1));
 }
 
+void neap_raise_outside(lua_State *L, neap_runtime *rt) {
+  if (rt->running) {
+    luaL_error(L, "outside a task: a callback cannot wait, but it can start a "
+                  "task with neap.create_task");
+  }
+  luaL_error(L, "outside a task: call this inside neap.run");
+}
+
 bool neap_can_wait(lua_State *L, neap_runtime *rt) {
   return rt->current != NULL && rt->entry->co == L && rt->entry->connected &&
          lua_isyieldable(L);
@@ -151,8 +159,7 @@ void neap_check_waitable(lua_State *L, neap_runtime *rt) {
     luaL_error(L, "the runtime is closed");
   }
   if (rt->current == NULL) {
-    luaL_error(L, "cannot wait outside a task: call this inside neap.run or a "
-                  "task");
+    neap_raise_outside(L, rt);
   }
   if (entry->co == L && !entry->closing && !lua_isyieldable(L)) {
     raise_obstacle(L, L);

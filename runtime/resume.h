@@ -34,6 +34,9 @@ int neap_close_coroutine(struct neap_runtime *rt, lua_State *co,
  * loop may resume it. `co` must be suspended or dead. */
 bool neap_is_parked(lua_State *co);
 
+/* [-0, +0, v] Raises the error of what needs a task and has none. */
+void neap_raise_outside(lua_State *L, struct neap_runtime *rt);
+
 /* Whether code that runs in L may wait now. */
 bool neap_can_wait(lua_State *L, struct neap_runtime *rt);
 

@@ -15,6 +15,14 @@
 static const uint64_t SHUTDOWN_GRACE = 30000000000;
 enum { SHUTDOWN_ROUNDS = 100 };
 
+/* The same in passes, for tasks that never let a virtual clock move on. */
+enum { SHUTDOWN_PASSES = 100000, ROUND_PASSES = 10 };
+
+typedef struct shutdown_limit {
+  uint64_t until;
+  uint64_t passes;
+} shutdown_limit;
+
 typedef struct main_run {
   neap_task *task;
   bool last_pass; /* it ended; asyncio's loop goes on for one pass */
@@ -46,8 +54,10 @@ static bool run_main(lua_State *L, neap_runtime *rt, neap_task *task) {
 }
 
 static bool all_done(neap_runtime *rt, void *ud) {
-  uint64_t *until = ud;
-  return neap_list_empty(&rt->tasks) || neap_clock_now(&rt->clock) > *until;
+  shutdown_limit *limit = ud;
+  return neap_list_empty(&rt->tasks) ||
+         neap_clock_now(&rt->clock) > limit->until ||
+         (rt->clock.is_virtual && rt->counters.passes > limit->passes);
 }
 
 /* Oldest first. Requesting a cancellation runs nothing and ends nobody, so the
@@ -65,10 +75,11 @@ static bool shut_down(lua_State *L, neap_runtime *rt) {
     if (neap_list_empty(&rt->tasks)) {
       return true;
     }
-    uint64_t until = neap_clock_now(&rt->clock);
-    until += round == 0 ? SHUTDOWN_GRACE : 0;
+    shutdown_limit limit = {neap_clock_now(&rt->clock), rt->counters.passes};
+    limit.until += round == 0 ? SHUTDOWN_GRACE : 0;
+    limit.passes += round == 0 ? SHUTDOWN_PASSES : ROUND_PASSES;
     cancel_all(L, rt);
-    if (neap_loop_run(L, rt, all_done, &until) == NEAP_LOOP_STOPPED) {
+    if (neap_loop_run(L, rt, all_done, &limit) == NEAP_LOOP_STOPPED) {
       return false;
     }
   }

@@ -123,6 +123,7 @@ struct neap_runtime {
   int failures_ref;  /* address -> future with an unseen error, weak */
   int context_ref;   /* the context outside of tasks, or false */
   int context_copy_ref; /* makes a copy of one; LUA_NOREF until one was set */
+  int outside_ref;   /* the last error raised outside of tasks, and where */
   int handler_ref;   /* the exception handler, or LUA_NOREF */
   const void *task_metatables[2]; /* lua_topointer of them */
   const void *future_metatables[2];

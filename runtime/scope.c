@@ -6,6 +6,7 @@
 #include <lauxlib.h>
 
 #include "runtime/alloc.h"
+#include "runtime/anchor.h"
 #include "runtime/loop.h"
 #include "runtime/task.h"
 
@@ -54,12 +55,16 @@ void neap_scope_reschedule(lua_State *L, neap_scope *scope, uint64_t deadline) {
   arm(L, scope);
 }
 
-bool neap_scope_exit(neap_scope *scope) {
+bool neap_scope_exit(lua_State *L, neap_scope *scope) {
   neap_task *task = scope->task;
   if (task == NULL) {
     return false;
   }
   disarm(scope);
+  if (scope->anchor != 0) {
+    neap_unanchor(L, task->future.rt, scope->anchor);
+    scope->anchor = 0;
+  }
   neap_scope **link = &task->scopes;
   while (*link != scope) {
     link = &(*link)->outer;
@@ -75,9 +80,9 @@ bool neap_scope_exit(neap_scope *scope) {
   return false;
 }
 
-void neap_scopes_drop(neap_task *task) {
+void neap_scopes_drop(lua_State *L, neap_task *task) {
   while (task->scopes != NULL) {
-    neap_scope_exit(task->scopes);
+    neap_scope_exit(L, task->scopes);
   }
 }
 

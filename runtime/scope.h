@@ -22,8 +22,9 @@ typedef enum neap_scope_state {
   NEAP_SCOPE_EXITED,
 } neap_scope_state;
 
-/* Owner: whoever entered it: a userdata, or a frame that took it from
- * neap_scope_take. Linked into its task until it exits or the task ends. */
+/* Owner: whoever entered it: a userdata, which is then anchored, or a frame that
+ * took it from neap_scope_take. Linked into its task until it exits or the task
+ * ends: a block that forgets to close it stays bounded by it. */
 struct neap_scope {
   neap_job job;
   neap_task *task;    /* NULL once it has left it */
@@ -31,6 +32,7 @@ struct neap_scope {
   uint64_t deadline;  /* nanoseconds or NEAP_NEVER */
   uint32_t cancelling; /* the task's requests at entry */
   uint32_t undelivered; /* of those, not yet raised in the task */
+  int anchor; /* of the userdata that it is, or 0 */
   neap_scope_state state;
 };
 
@@ -41,12 +43,12 @@ void neap_scope_enter(lua_State *L, neap_scope *scope, neap_task *task,
 /* [-0, +0, m] Sets another deadline; the scope must be entered. */
 void neap_scope_reschedule(lua_State *L, neap_scope *scope, uint64_t deadline);
 
-/* Leaves the scope. True if a CancelledError that comes out of it now was
- * caused by its deadline alone. Never raises. */
-bool neap_scope_exit(neap_scope *scope);
+/* [-0, +0, -] Leaves the scope. True if a CancelledError that comes out of it now was
+ * caused by its deadline alone. */
+bool neap_scope_exit(lua_State *L, neap_scope *scope);
 
-/* The task has ended: leaves all its scopes. */
-void neap_scopes_drop(neap_task *task);
+/* [-0, +0, -] The task has ended: leaves all its scopes. */
+void neap_scopes_drop(lua_State *L, neap_task *task);
 
 /* A pending request is about to be raised in the task. */
 void neap_scopes_note_delivery(neap_task *task);

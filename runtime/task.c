@@ -175,7 +175,7 @@ static void finish(lua_State *L, neap_task *task, bool usable) {
   }
   task->must_cancel = false;
   task->phase = NEAP_TASK_ENDED;
-  neap_scopes_drop(task);
+  neap_scopes_drop(L, task);
   neap_list_remove(&task->link);
   give_back_thread(L, task, usable);
   rt->counters.pending--;
@@ -387,8 +387,13 @@ uint32_t neap_task_uncancel(neap_task *task) {
 
 void neap_task_abandon(lua_State *L, neap_task *task) {
   neap_runtime *rt = task->future.rt;
-  neap_clock_disarm(&rt->clock, &task->wait.job);
-  neap_list_remove(&task->wait.job.link);
+  neap_wait *wait = &task->wait;
+  neap_clock_disarm(&rt->clock, &wait->job);
+  neap_list_remove(&wait->job.link);
+  if (task->started && task->phase == NEAP_TASK_READY &&
+      wait->outcome == NEAP_WOKEN && wait->kind->abandon != NULL) {
+    wait->kind->abandon(wait);
+  }
   if (lua_status(task->co) == LUA_YIELD) {
     neap_reset_thread(task->co);
   }

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "runtime/tree.h"
 
+#include <string.h>
+
 #include <lauxlib.h>
 
 #include "runtime/await.h"
@@ -10,6 +12,7 @@
 #include "runtime/task.h"
 
 enum { MAX_TASKS = 200, MAX_INDENT = 16, MAX_CHAIN = 100 };
+static const char INDENT[] = "                                ";
 
 /* ---- where a task is ---- */
 
@@ -18,7 +21,7 @@ static bool push_line(lua_State *L, lua_State *co) {
   lua_Debug ar;
   for (int level = 0; lua_getstack(co, level, &ar); level++) {
     lua_getinfo(co, "Sl", &ar);
-    if (ar.currentline > 0) {
+    if (ar.currentline > 0 && strncmp(ar.source, "=neap.", 6) != 0) {
       lua_pushfstring(L, "%s:%d", ar.short_src, ar.currentline);
       return true;
     }
@@ -179,25 +182,56 @@ void neap_push_ended_traceback(lua_State *L, neap_task *task, int index) {
 
 /* ---- the tree ---- */
 
-static void add_indent(luaL_Buffer *text, int depth) {
-  for (int i = 0; i < depth && i < MAX_INDENT; i++) {
-    luaL_addstring(text, "  ");
-  }
+/* A tree that is being written: pieces of text in a Lua table. */
+typedef struct outline {
+  int pieces; /* stack index of the table */
+  lua_Integer count;
+  int room; /* tasks that may still be shown */
+  int indent; /* of the line to come */
+  bool tracebacks;
+} outline;
+
+static void add_indent(outline *out, int depth) {
+  out->indent = 2 * (depth < MAX_INDENT ? depth : MAX_INDENT);
 }
 
-/* [-0, +1, m] Pushes ", sleep, for 1.5 s", or nothing if it does not wait. */
-static void push_wait(lua_State *L, neap_task *task) {
+/* [-1, +0, m] Adds the text on the top, after the indentation. */
+static void add_line(lua_State *L, outline *out, const char *end) {
+  lua_pushfstring(L, "%s%s%s", INDENT + 2 * MAX_INDENT - out->indent,
+                  lua_tostring(L, -1), end);
+  lua_rawseti(L, out->pieces, ++out->count);
+  lua_pop(L, 1);
+  out->indent = 0;
+}
+
+/* [-0, +1, m] Pushes what a task that waits waits for. */
+static void push_what(lua_State *L, neap_task *task) {
   neap_wait *wait = &task->wait;
+  neap_future *future = neap_awaited(task);
+  if (wait->kind->describe != NULL) {
+    wait->kind->describe(L, wait);
+    return;
+  }
+  if (future != NULL && future->anchor != 0) {
+    neap_push_future(L, future);
+    neap_future_push_extra(L, future, -1, "label");
+    lua_replace(L, -2);
+    if (lua_isstring(L, -1)) {
+      return;
+    }
+    lua_pop(L, 1);
+  }
+  lua_pushstring(L, wait->kind->name);
+}
+
+/* [-0, +1, m] Pushes " waits in sleep for 1.5 s", or what else it does. */
+static void push_wait(lua_State *L, neap_task *task) {
   if (!task->started) {
     lua_pushliteral(L, " starts");
   } else if (neap_task_waits(task)) {
     uint64_t now = neap_clock_now(&task->future.rt->clock);
-    uint64_t since = wait->since < now ? now - wait->since : 0;
-    if (wait->kind->describe != NULL) {
-      wait->kind->describe(L, wait);
-    } else {
-      lua_pushstring(L, wait->kind->name);
-    }
+    uint64_t since = task->wait.since < now ? now - task->wait.since : 0;
+    push_what(L, task);
     lua_pushfstring(L, " waits in %s for %f s", lua_tostring(L, -1),
                     neap_clock_to_seconds(since / 1000000 * 1000000));
     lua_replace(L, -2);
@@ -209,42 +243,77 @@ static void push_wait(lua_State *L, neap_task *task) {
 }
 
 /* [-0, +0, m] Adds a line for `task`, and its traceback if wanted. */
-static void add_task(lua_State *L, luaL_Buffer *text, neap_task *task,
-                     int depth, bool tracebacks) {
-  add_indent(text, depth);
+static void add_task(lua_State *L, outline *out, neap_task *task, int depth) {
+  add_indent(out, depth);
   push_text(L, &task->future);
-  luaL_addvalue(text);
   push_wait(L, task);
-  luaL_addvalue(text);
-  luaL_addchar(text, '\n');
-  if (tracebacks) {
+  lua_concat(L, 2);
+  add_line(L, out, "\n");
+  if (out->tracebacks) {
     push_stack(L, task);
-    luaL_addvalue(text);
-    luaL_addchar(text, '\n');
+    add_line(L, out, "\n");
   }
 }
 
-/* [-0, +n, m] Adds a task and, below it, the chain of what it awaits. Each task
+/* [-0, +1, m] Pushes the tasks that a future stands for, or nil. */
+static void push_children(lua_State *L, neap_future *future) {
+  neap_push_future(L, future);
+  neap_future_push_extra(L, future, -1, "children");
+  lua_replace(L, -2);
+}
+
+static int add_chain(lua_State *L, outline *out, neap_task *task, int depth);
+
+/* [-0, +0, m] Adds what a task awaits if that is no task: a gather, say, and its
+ * children. Returns how many tasks were shown. */
+static int add_future(lua_State *L, outline *out, neap_future *future,
+                      int depth) {
+  int shown = 0;
+  push_children(L, future);
+  if (!lua_istable(L, -1) || depth > MAX_INDENT) {
+    lua_pop(L, 1);
+    add_indent(out, depth);
+    push_text(L, future);
+    add_line(L, out, "\n");
+    return 0;
+  }
+  int children = lua_gettop(L);
+  lua_Integer count = (lua_Integer)lua_rawlen(L, children);
+  for (lua_Integer i = 1; i <= count; i++) {
+    lua_rawgeti(L, children, i);
+    neap_task *child = neap_future_task(lua_touserdata(L, -1));
+    lua_pop(L, 1);
+    if (child != NULL && child->phase != NEAP_TASK_ENDED) {
+      shown += add_chain(L, out, child, depth);
+    }
+  }
+  lua_settop(L, children - 1);
+  return shown;
+}
+
+/* [-0, +0, m] Adds a task and, below it, the chain of what it awaits. Each task
  * is shown once. Returns how many were. */
-static int add_chain(lua_State *L, luaL_Buffer *text, neap_task *task,
-                     bool tracebacks, int room) {
-  int depth = 0;
-  while (task != NULL && !task->shown && depth < room) {
+static int add_chain(lua_State *L, outline *out, neap_task *task, int depth) {
+  int shown = 0;
+  while (task != NULL && !task->shown && out->room > 0) {
     task->shown = true;
-    add_task(L, text, task, depth++, tracebacks);
+    out->room--;
+    shown++;
+    add_task(L, out, task, depth++);
     neap_future *next = neap_awaited(task);
     if (next == NULL || next->state != NEAP_PENDING) {
       break;
     }
     task = neap_future_task(next);
-    if (task == NULL || task->shown) {
-      add_indent(text, depth);
+    if (task == NULL) {
+      shown += add_future(L, out, next, depth);
+    } else if (task->shown) {
+      add_indent(out, depth);
       push_text(L, next);
-      luaL_addvalue(text);
-      luaL_addstring(text, task == NULL ? "\n" : " (above)\n");
+      add_line(L, out, " (above)\n");
     }
   }
-  return depth;
+  return shown;
 }
 
 static neap_task *task_of_link(neap_link *link) {
@@ -262,30 +331,43 @@ static bool is_awaited(neap_task *task) {
   return false;
 }
 
-void neap_push_tree(lua_State *L, neap_runtime *rt, bool tracebacks) {
+/* [-1, +1, m] Replaces the table on the top by its texts, one after another. */
+static void concat_pieces(lua_State *L, lua_Integer count) {
   luaL_Buffer text;
+  int pieces = lua_gettop(L);
+  luaL_buffinit(L, &text);
+  for (lua_Integer i = 1; i <= count; i++) {
+    lua_rawgeti(L, pieces, i);
+    luaL_addvalue(&text);
+  }
+  luaL_pushresult(&text);
+  lua_replace(L, pieces);
+}
+
+void neap_push_tree(lua_State *L, neap_runtime *rt, bool tracebacks) {
   int shown = 0;
-  luaL_checkstack(L, LUA_MINSTACK, NULL);
+  luaL_checkstack(L, 2 * LUA_MINSTACK + 4 * MAX_INDENT, NULL);
   for (neap_link *l = rt->tasks.next; l != &rt->tasks; l = l->next) {
     task_of_link(l)->shown = false;
   }
-  luaL_buffinit(L, &text);
-  /* First those that nobody awaits, then what cycles have hidden. */
+  lua_createtable(L, 0, 0);
+  outline out = {lua_gettop(L), 0, MAX_TASKS, 0, tracebacks};
+  /* First those that nobody awaits, then what is left: cycles, and children of
+   * what was not shown. */
   for (int round = 0; round < 2; round++) {
-    for (neap_link *l = rt->tasks.next; l != &rt->tasks && shown < MAX_TASKS;
-         l = l->next) {
+    for (neap_link *l = rt->tasks.next; l != &rt->tasks; l = l->next) {
       neap_task *task = task_of_link(l);
       if (round == 1 || !is_awaited(task)) {
-        shown += add_chain(L, &text, task, tracebacks, MAX_TASKS - shown);
+        shown += add_chain(L, &out, task, 0);
       }
     }
   }
   if (rt->counters.pending > (uint64_t)shown) {
-    lua_pushfstring(L, "... and %I more\n",
+    lua_pushfstring(L, "... and %I more",
                     (LUAI_UACINT)(rt->counters.pending - (uint64_t)shown));
-    luaL_addvalue(&text);
+    add_line(L, &out, "\n");
   }
-  luaL_pushresult(&text);
+  concat_pieces(L, out.count);
 }
 
 void neap_push_deadlock(lua_State *L, neap_runtime *rt) {

@@ -11,7 +11,7 @@ function allowed(from, to) {
   if (from ~ /^embed\//) return to == "runtime/neap.h"
   if (to ~ /^runtime\/[^\/]*$/) return 1
   return to == "bindings/arg.h" || to == "bindings/lua_sources.h" ||
-    stem(to) == stem(from) || (stem(from) == "bindings/neap" && to ~ /^bindings\//)
+    to == "bindings/neap.h" || stem(to) == stem(from) || (stem(from) == "bindings/neap" && to ~ /^bindings\//)
 }
 
 /^[ \t]*#[ \t]*include[ \t]*"/ {

@@ -26,23 +26,27 @@ end
 
 local function check_list(list, what)
   if type(list) ~= "table" then
-    error(("bad argument #1 to '%s' (table expected, got %s)")
-      :format(what, type(list)), 3)
+    error(("bad argument #1 to '%s' (list of Tasks expected, got %s)")
+      :format(what, internal.type_name(list)), 3)
   end
 end
 
-local function check_options(options, what)
+local function check_options(options, what, known)
   if options ~= nil and type(options) ~= "table" then
     error(("bad argument #2 to '%s' (table expected, got %s)")
-      :format(what, type(options)), 3)
+      :format(what, internal.type_name(options)), 3)
+  end
+  for name in pairs(options or {}) do
+    if not known[name] then
+      error(("unknown option '%s' to '%s'"):format(tostring(name), what), 3)
+    end
   end
   return options or {}
 end
 
-local function check_in_task(what)
-  if not neap.current_task() then
-    error(("cannot wait outside a task: '%s' needs neap.run"):format(what), 3)
-  end
+local function check_in_task()
+  local ok, err = pcall(internal.check_current)
+  if not ok then error(err, 3) end
 end
 
 --- The members without repetitions, in order.
@@ -72,7 +76,8 @@ end
 
 local function gather(futures, n, return_exceptions)
   local children = unique(futures, n)
-  local outer = internal.gather_future(children)
+  local outer = internal.label(internal.gather_future(children), "gather",
+    children)
   local finished = 0
   local function on_done(child)
     finished = finished + 1
@@ -131,13 +136,18 @@ end
 --- gather{a, b, ..., return_exceptions = bool} -> table with n
 function neap.gather(...)
   local n, first = select("#", ...), (...)
-  check_in_task "gather"
+  check_in_task()
   if n ~= 1 or type(first) ~= "table" then
     local futures = ensure_all({ ... }, n)
     if n == 0 then return end
     return gather(futures, n, false)
   end
   n = #first
+  for name in pairs(first) do
+    if type(name) ~= "number" and name ~= "return_exceptions" then
+      misuse("unknown option '%s' to 'gather'", tostring(name))
+    end
+  end
   local futures = ensure_all(first, n)
   if n == 0 then return { n = 0 } end
   if first.return_exceptions then return gather(futures, n, true) end
@@ -219,7 +229,8 @@ end
 --- wait(list[, {timeout =, return_when =}]) -> done, pending
 function neap.wait(list, options)
   check_list(list, "wait")
-  options = check_options(options, "wait")
+  options = check_options(options, "wait",
+    { timeout = true, return_when = true })
   local return_when = options.return_when or "ALL_COMPLETED"
   check_timeout(options.timeout, "wait")
   if not ends_wait[return_when] then
@@ -234,7 +245,7 @@ function neap.wait(list, options)
         type(x))
     end
   end
-  check_in_task "wait"
+  check_in_task()
   local futures = unique(list, #list)
   wait_until(futures, return_when, options.timeout)
   return split(futures)
@@ -263,7 +274,7 @@ end
 --- as_completed(list[, {timeout =}]) -> iterator of Tasks and Futures
 function neap.as_completed(list, options)
   check_list(list, "as_completed")
-  options = check_options(options, "as_completed")
+  options = check_options(options, "as_completed", { timeout = true })
   local timeout = options.timeout
   check_timeout(timeout, "as_completed")
   local futures = {}

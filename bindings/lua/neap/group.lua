@@ -5,21 +5,19 @@
 -- stands there too.
 local neap, internal = ...
 
-local outcome = internal.outcome
+local state, outcome = internal.state, internal.outcome
 
-local Group = { __name = "neap.TaskGroup" }
+local Group = { __name = "neap.TaskGroup", __metatable = "neap.TaskGroup" }
 Group.__index = Group
 
 local function new_group(is_block)
-  local parent = neap.current_task()
-  if not parent then
-    error("not inside a task: a task group needs neap.run", 3)
-  end
+  local inside, outside = pcall(internal.check_current)
+  if not inside then error(outside, 3) end
   return setmetatable({
-    parent = parent,
+    parent = neap.current_task(),
     tasks = {},       -- of those that are not done: set, and list in order
     count = 0,
-    errors = {},
+    failed = {},      -- tasks, in the order in which they failed
     is_block = is_block,
     exiting = false,
     aborting = false,
@@ -29,7 +27,7 @@ local function new_group(is_block)
 end
 
 local function check_group(self, what)
-  if getmetatable(self) ~= Group then
+  if getmetatable(self) ~= Group.__metatable then
     error(("bad argument #1 to '%s' (neap.TaskGroup expected)"):format(what), 3)
   end
 end
@@ -62,9 +60,8 @@ local function on_task_done(self, task)
   if self.count == 0 and self.empty and not self.empty:done() then
     self.empty:set_result()
   end
-  local how, err = outcome(task)
-  if how ~= "failed" then return end
-  self.errors[#self.errors + 1] = err
+  if state(task) ~= "failed" then return end
+  self.failed[#self.failed + 1] = task
   if not self.aborting and not self.parent_cancelled then
     abort(self)
     cancel_parent(self)
@@ -108,7 +105,7 @@ end
 --- Waits for all tasks. Returns the CancelledError to go on with, or nil.
 local function join(self, cancellation)
   while self.count > 0 do
-    self.empty = neap.future()
+    self.empty = internal.label(neap.future(), "task group", pending(self))
     local ok, err = pcall(self.empty.await, self.empty)
     if not ok then
       if not is_cancellation(err) then error(err, 0) end
@@ -123,14 +120,15 @@ local function join(self, cancellation)
   return cancellation
 end
 
-local function raise_errors(self)
+local function raise_errors(self, errors)
   if self.parent:cancelling() > 0 then
     -- It is cancelled from outside as well: it must hear of it again.
     self.parent:uncancel()
     self.parent:cancel()
   end
   error(neap.ExceptionGroup {
-    message = "unhandled errors in a TaskGroup", errors = self.errors,
+    message = "unhandled errors in a TaskGroup",
+    errors = errors, tasks = self.failed, -- in the same order
   }, 0)
 end
 
@@ -151,9 +149,13 @@ local function exit(self, failed, err)
   end
   cancellation = join(self, cancellation)
   if release_parent(self) then cancellation = nil end
-  if cancellation and #self.errors == 0 then error(cancellation, 0) end
-  if problem then self.errors[#self.errors + 1] = problem[1] end
-  if #self.errors > 0 then raise_errors(self) end
+  if cancellation and #self.failed == 0 then error(cancellation, 0) end
+  local errors = {}
+  for i, task in ipairs(self.failed) do
+    errors[i] = select(2, outcome(task)) -- from now on it has been looked at
+  end
+  if problem then errors[#errors + 1] = problem[1] end
+  if #errors > 0 then raise_errors(self, errors) end
 end
 
 --- local group <close> = neap.task_group()

@@ -21,11 +21,9 @@ local function find_loader(name)
   for _, searcher in ipairs(searchers) do
     local loader, data = searcher(name)
     if type(loader) == "function" then return loader, data end
-    if type(loader) == "string" then tried[#tried + 1] = loader end
+    if type(loader) == "string" then tried[#tried + 1] = "\n\t" .. loader end
   end
-  local list = table.concat(tried)
-  if list:sub(1, 1) ~= "\n" and list ~= "" then list = "\n\t" .. list end
-  error(("module '%s' not found:%s"):format(name, list), 4)
+  error(("module '%s' not found:%s"):format(name, table.concat(tried)), 4)
 end
 
 -- Whether waiting for `name` would wait, in the end, for `task` itself.

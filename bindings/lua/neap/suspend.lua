@@ -22,9 +22,8 @@ end
 --- is called if the wait is cancelled.
 function neap.suspend(start)
   check_function(start, "suspend")
-  if not neap.current_task() then
-    error("cannot wait outside a task: 'suspend' needs neap.run", 2)
-  end
+  local inside, outside = pcall(internal.check_current)
+  if not inside then error(outside, 2) end
   local future = neap.future()
   local on_cancel = start(function(...)
     if not future:done() then future:set_result(...) end
