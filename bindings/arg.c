@@ -80,8 +80,8 @@ void neap_set_functions(lua_State *L, neap_runtime *rt, const luaL_Reg *list) {
   luaL_setfuncs(L, list, 1);
 }
 
-void neap_set_class(lua_State *L, neap_runtime *rt,
-                    const luaL_Reg *metamethods, const luaL_Reg *methods) {
+void neap_set_class(lua_State *L, neap_runtime *rt, const luaL_Reg *metamethods,
+                    const luaL_Reg *methods) {
   if (metamethods != NULL) {
     neap_set_functions(L, rt, metamethods);
   }

@@ -39,8 +39,8 @@ void neap_set_functions(lua_State *L, neap_runtime *rt, const luaL_Reg *list);
 
 /* [-1, +0, m] Adds metamethods (NULL: none) to the metatable on the top, and
  * methods to its __index table, and pops it. May be called again. */
-void neap_set_class(lua_State *L, neap_runtime *rt,
-                    const luaL_Reg *metamethods, const luaL_Reg *methods);
+void neap_set_class(lua_State *L, neap_runtime *rt, const luaL_Reg *metamethods,
+                    const luaL_Reg *methods);
 
 /* [-0, +0, m] The same for the metatable with registry reference `ref`. */
 void neap_set_methods(lua_State *L, neap_runtime *rt, int ref,

@@ -99,8 +99,8 @@ static int l_resume(lua_State *L) {
   lua_State *co = lua_tothread(L, 1);
   luaL_argexpected(L, co != NULL, 1, "coroutine");
   int nargs = move_arguments(L, co);
-  return finish_resume(
-      L, nargs < 0 ? nargs : resume(L, neap_runtime_up(L), co, nargs));
+  return finish_resume(L, nargs < 0 ? nargs
+                                    : resume(L, neap_runtime_up(L), co, nargs));
 }
 
 /* ---- wrap ---- */
@@ -119,8 +119,7 @@ static int k_wrapped(lua_State *L, int status, lua_KContext ctx) {
 
 static int wrap_main(lua_State *L) {
   int nargs = lua_gettop(L) - 2;
-  return k_wrapped(
-      L, lua_pcallk(L, nargs, LUA_MULTRET, 1, 0, k_wrapped), 0);
+  return k_wrapped(L, lua_pcallk(L, nargs, LUA_MULTRET, 1, 0, k_wrapped), 0);
 }
 
 static int k_wrap(lua_State *L, int status, lua_KContext ctx);
@@ -164,8 +163,7 @@ static int call_wrapped(lua_State *L) {
   /* Not started: the body and its handler are on its stack. */
   int below = lua_status(co) == LUA_OK && lua_gettop(co) > 0 ? 2 : 0;
   int nargs = move_arguments(L, co);
-  return finish_wrap(L,
-                     nargs < 0 ? nargs : resume(L, rt, co, nargs + below));
+  return finish_wrap(L, nargs < 0 ? nargs : resume(L, rt, co, nargs + below));
 }
 
 /* coroutine.wrap(f) */

@@ -117,8 +117,7 @@ static int l_exception(lua_State *L) {
   neap_future *future = neap_check_future(L, rt, 1);
   switch (future->state) {
   case NEAP_PENDING:
-    return neap_raise(L, rt, NEAP_INVALID_STATE_ERROR,
-                      "Exception is not set.");
+    return neap_raise(L, rt, NEAP_INVALID_STATE_ERROR, "Exception is not set.");
   case NEAP_FINISHED:
     lua_pushnil(L);
     return 1;

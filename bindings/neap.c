@@ -100,8 +100,8 @@ int luaopen_neap(lua_State *L) {
   if (rt == NULL) {
     rt = neap_runtime_open(L);
     const char *debug = getenv("NEAP_DEBUG");
-    rt->debug = debug != NULL && strcmp(debug, "") != 0 &&
-                strcmp(debug, "0") != 0;
+    rt->debug =
+        debug != NULL && strcmp(debug, "") != 0 && strcmp(debug, "0") != 0;
   }
   if (lua_rawgetp(L, LUA_REGISTRYINDEX, &module_key) == LUA_TNIL) {
     lua_pop(L, 1);

@@ -35,8 +35,7 @@ static int l_pcall(lua_State *L) {
   luaL_checkany(L, 1);
   lua_pushboolean(L, 1);
   lua_insert(L, 1);
-  int status =
-      lua_pcallk(L, lua_gettop(L) - 2, LUA_MULTRET, 0, 0, k_pcall);
+  int status = lua_pcallk(L, lua_gettop(L) - 2, LUA_MULTRET, 0, 0, k_pcall);
   return k_pcall(L, status, 0);
 }
 

@@ -12,8 +12,8 @@ static const neap_wait_kind sleep_kind = {"sleep", NULL, NULL, NULL};
  * task runs in the next pass: a cancellation in the same instant wins. */
 static void due(neap_runtime *rt, neap_job *job) {
   (void)rt;
-  neap_wake(NEAP_CONTAINER_OF(NEAP_CONTAINER_OF(job, neap_wait, job),
-                              neap_task, wait));
+  neap_wake(NEAP_CONTAINER_OF(NEAP_CONTAINER_OF(job, neap_wait, job), neap_task,
+                              wait));
 }
 
 static int k_sleep(lua_State *L, int status, lua_KContext ctx) {

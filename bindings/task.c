@@ -43,7 +43,8 @@ static void set_name(lua_State *L, neap_task *task, int index) {
 }
 
 static int create_with_options(lua_State *L, neap_runtime *rt) {
-  luaL_argexpected(L, lua_istable(L, 1), 1, "function to call, or table of options");
+  luaL_argexpected(L, lua_istable(L, 1), 1,
+                   "function to call, or table of options");
   check_options(L, 1);
   neap_check_callable(L, 2);
   neap_task *task = neap_task_new(L, rt, lua_gettop(L) - 2);

@@ -55,8 +55,8 @@ static int k_bounded(lua_State *L, int status, lua_KContext ctx) {
   }
   /* What was awaited may have finished in the very same instant. */
   neap_future *future = neap_to_future(L, rt, SUBJECT_INDEX);
-  if (future != NULL && (future->state == NEAP_FINISHED ||
-                         future->state == NEAP_FAILED)) {
+  if (future != NULL &&
+      (future->state == NEAP_FINISHED || future->state == NEAP_FAILED)) {
     return neap_future_results(L, future, SUBJECT_INDEX);
   }
   return raise_timeout(L, rt);
@@ -80,8 +80,7 @@ static int call_bounded(lua_State *L, neap_runtime *rt, double delay,
   neap_scope_enter(L, scope, task, neap_clock_after(&rt->clock, delay));
   int nargs = lua_gettop(L) - BOUNDED_HANDLER_INDEX - 1;
   lua_KContext ctx = (lua_KContext)scope;
-  return k(L,
-           lua_pcallk(L, nargs, LUA_MULTRET, BOUNDED_HANDLER_INDEX, ctx, k),
+  return k(L, lua_pcallk(L, nargs, LUA_MULTRET, BOUNDED_HANDLER_INDEX, ctx, k),
            ctx);
 }
 
@@ -175,8 +174,7 @@ static int l_wait_for(lua_State *L) {
 
 /* Stack: delay, fn, ...; becomes: delay, handler, fn, ... */
 static int call_within(lua_State *L, neap_runtime *rt, lua_KFunction k) {
-  double delay =
-      lua_isnil(L, 1) ? HUGE_VAL : neap_check_seconds(L, 1);
+  double delay = lua_isnil(L, 1) ? HUGE_VAL : neap_check_seconds(L, 1);
   neap_check_callable(L, 2);
   lua_pushcfunction(L, neap_traceback_handler);
   lua_insert(L, 2);
@@ -282,7 +280,8 @@ static int l_close(lua_State *L) {
   neap_runtime *rt = neap_runtime_up(L);
   neap_scope *scope = check_scope(L);
   lua_settop(L, 2);
-  if (neap_scope_exit(L, scope) && neap_error_is(L, rt, 2, NEAP_CANCELLED_ERROR)) {
+  if (neap_scope_exit(L, scope) &&
+      neap_error_is(L, rt, 2, NEAP_CANCELLED_ERROR)) {
     return raise_timeout(L, rt);
   }
   return 0;

@@ -20,8 +20,8 @@ void neap_anchors_grow(lua_State *L, neap_runtime *rt) {
   neap_anchors *anchors = &rt->anchors;
   uint32_t old = anchors->capacity;
   uint32_t capacity = old == 0 ? FIRST_CAPACITY : 2 * old;
-  int *free = neap_realloc(anchors->free, old * sizeof *free,
-                           capacity * sizeof *free);
+  int *free =
+      neap_realloc(anchors->free, old * sizeof *free, capacity * sizeof *free);
   if (free == NULL) {
     luaL_error(L, "not enough memory");
     return;

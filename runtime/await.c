@@ -17,7 +17,8 @@ static const neap_wait_kind await_done_kind = {"await", NULL, NULL, NULL};
 
 neap_future *neap_awaited(neap_task *task) {
   const neap_wait_kind *kind = task->wait.kind;
-  if (neap_task_waits(task) && (kind == &await_kind || kind == &await_done_kind)) {
+  if (neap_task_waits(task) &&
+      (kind == &await_kind || kind == &await_done_kind)) {
     return task->wait.target;
   }
   return NULL;

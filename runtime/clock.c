@@ -48,9 +48,8 @@ bool neap_clock_reserve(neap_clock *clock) {
     return true;
   }
   size_t capacity = clock->capacity == 0 ? FIRST_CAPACITY : 2 * clock->capacity;
-  neap_deadline *heap =
-      neap_realloc(clock->heap, clock->capacity * sizeof *heap,
-                   capacity * sizeof *heap);
+  neap_deadline *heap = neap_realloc(
+      clock->heap, clock->capacity * sizeof *heap, capacity * sizeof *heap);
   if (heap == NULL) {
     return false;
   }

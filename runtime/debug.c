@@ -37,7 +37,7 @@ static double seconds_since(uint64_t began) {
 static void hook(lua_State *L, lua_Debug *ar) {
   neap_runtime *rt = neap_runtime_of(L);
   (void)ar;
-  if (rt->slow_traceback_ref == LUA_NOREF && 
+  if (rt->slow_traceback_ref == LUA_NOREF &&
       seconds_since(rt->step_began) > slow_step(L, rt)) {
     luaL_traceback(L, L, NULL, 0);
     rt->slow_traceback_ref = luaL_ref(L, LUA_REGISTRYINDEX);
@@ -134,8 +134,9 @@ static int report_swallowed(lua_State *L) {
     return 0; /* it was never raised */
   }
   neap_push_task_name(L, task, 1);
-  lua_pushfstring(L, "%s caught its CancelledError in the pcall at %s and "
-                     "went on (neap.pcall lets it through)",
+  lua_pushfstring(L,
+                  "%s caught its CancelledError in the pcall at %s and "
+                  "went on (neap.pcall lets it through)",
                   lua_tostring(L, -1), lua_tostring(L, -2));
   neap_report(L, rt, "swallowed cancellation", lua_gettop(L), 1);
   return 0;

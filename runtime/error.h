@@ -12,21 +12,21 @@
 #include "runtime/runtime.h"
 
 typedef enum neap_class { /* ORDER neap_class: names in error.c */
-  NEAP_ERROR,
-  NEAP_CANCELLED_ERROR,
-  NEAP_TIMEOUT_ERROR,
-  NEAP_INVALID_STATE_ERROR,
-  NEAP_EXCEPTION_GROUP,
-  NEAP_QUEUE_EMPTY,
-  NEAP_QUEUE_FULL,
-  NEAP_QUEUE_SHUT_DOWN,
-  NEAP_BROKEN_BARRIER_ERROR,
-  NEAP_INCOMPLETE_READ_ERROR,
-  NEAP_LIMIT_OVERRUN_ERROR,
-  NEAP_DEADLOCK_ERROR,
-  NEAP_OS_ERROR,
-  NEAP_PROCESS_ERROR,
-  NEAP_CLASS_COUNT,
+                          NEAP_ERROR,
+                          NEAP_CANCELLED_ERROR,
+                          NEAP_TIMEOUT_ERROR,
+                          NEAP_INVALID_STATE_ERROR,
+                          NEAP_EXCEPTION_GROUP,
+                          NEAP_QUEUE_EMPTY,
+                          NEAP_QUEUE_FULL,
+                          NEAP_QUEUE_SHUT_DOWN,
+                          NEAP_BROKEN_BARRIER_ERROR,
+                          NEAP_INCOMPLETE_READ_ERROR,
+                          NEAP_LIMIT_OVERRUN_ERROR,
+                          NEAP_DEADLOCK_ERROR,
+                          NEAP_OS_ERROR,
+                          NEAP_PROCESS_ERROR,
+                          NEAP_CLASS_COUNT,
 } neap_class;
 
 /* [-0, +0, m] Makes the classes. */

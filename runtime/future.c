@@ -39,7 +39,8 @@ static bool cancel_plain(lua_State *L, neap_future *future,
 static const neap_future_kind plain_kind = {"Future", cancel_plain};
 
 neap_future *neap_future_new(lua_State *L, neap_runtime *rt) {
-  neap_future *future = lua_newuserdatauv(L, sizeof *future, NEAP_FUTURE_VALUES);
+  neap_future *future =
+      lua_newuserdatauv(L, sizeof *future, NEAP_FUTURE_VALUES);
   neap_future_init(future, rt, &plain_kind);
   lua_rawgeti(L, LUA_REGISTRYINDEX, rt->future_ref);
   lua_setmetatable(L, -2);
@@ -155,6 +156,7 @@ int neap_future_results(lua_State *L, neap_future *future, int index) {
     for (int i = 1; i <= n; i++) {
       lua_rawgeti(L, -i, i);
     }
+    lua_remove(L, -n - 1); /* the table */
   }
   return n;
 }
@@ -222,9 +224,9 @@ void neap_future_note_request(lua_State *L, neap_future *future,
 
 /* [-0, +1, m] Pushes who asked for the last cancellation, or nil. */
 static void push_source(lua_State *L, neap_future *future, int index) {
-  static const char *const sources[] = {
-      /* ORDER neap_origin */
-      NULL, NULL, "a timeout", "the end of the run", "an interrupt"};
+  static const char *const sources[] = {/* ORDER neap_origin */
+                                        NULL, NULL, "a timeout",
+                                        "the end of the run", "an interrupt"};
   if (lua_getiuservalue(L, index, NEAP_SOURCE_VALUE) == LUA_TNIL &&
       sources[future->origin] != NULL) {
     lua_pop(L, 1);

@@ -14,10 +14,10 @@
 #include "runtime/runtime.h"
 
 typedef enum neap_future_state { /* ORDER neap_future_state: report.c */
-  NEAP_PENDING,
-  NEAP_FINISHED,
-  NEAP_FAILED,
-  NEAP_FUTURE_CANCELLED,
+                                 NEAP_PENDING,
+                                 NEAP_FINISHED,
+                                 NEAP_FAILED,
+                                 NEAP_FUTURE_CANCELLED,
 } neap_future_state;
 
 /* Who asked for a cancellation. */
@@ -57,8 +57,8 @@ enum {
 struct neap_future {
   neap_runtime *rt;
   const neap_future_kind *kind;
-  neap_list waiters; /* jobs, in the order they came */
-  neap_link failure; /* in rt->failed while nobody has seen its error */
+  neap_list waiters;        /* jobs, in the order they came */
+  neap_link failure;        /* in rt->failed while nobody has seen its error */
   neap_future *next_cancel; /* in rt->cancels */
   int anchor;               /* 0: not anchored */
   int nresults;             /* of a finished one: 1 is bare, more are packed */

@@ -6,8 +6,10 @@
 #include "runtime/task.h"
 #include "runtime/tree.h"
 
-/* Instructions that a step may still execute: about 10 ms. */
-enum { GRACE = 1000000 };
+/* Instructions that a step may still execute: about 10 ms. Its cleanup gets as
+ * much each time, but one that goes on all the same is stopped at every
+ * instruction, so that a pcall in a loop cannot swallow all errors. */
+enum { GRACE = 1000000, GRACES = 5 };
 
 static void cancel_main(lua_State *L, neap_runtime *rt) {
   if (rt->main_task != NULL && rt->main_task->phase != NEAP_TASK_ENDED) {
@@ -35,15 +37,17 @@ void neap_serve_requests(lua_State *L, neap_runtime *rt) {
   take_requests(L, rt);
 }
 
-/* Raises in the task that does not wait. Every pcall of its gets the error
- * anew, until the step is over. */
+/* Raises in the task that does not wait. */
 static void raise_in_step(lua_State *L, neap_runtime *rt) {
-  if (rt->stopped || rt->current == NULL) {
-    lua_sethook(L, lua_gethook(L), LUA_MASKCOUNT, 1);
+  neap_task *task = rt->current;
+  rt->interrupt_raises++;
+  neap_interrupt_thread(rt, L);
+  if (rt->stopped || task == NULL) {
     luaL_error(L, "interrupted");
+    return;
   }
-  rt->current->must_cancel = false;
-  neap_push_cancelled(L, rt->current);
+  task->must_cancel = false;
+  neap_push_cancelled(L, task);
   lua_error(L);
 }
 
@@ -51,14 +55,11 @@ static void hook(lua_State *L, lua_Debug *ar) {
   neap_runtime *rt = neap_runtime_of(L);
   (void)ar;
   int requests = take_requests(L, rt) & (NEAP_CANCEL_MAIN | NEAP_STOP);
-  bool again =
-      rt->interrupting && rt->interrupted_step == rt->counters.steps;
-  if (requests == 0 && !again) {
+  if (requests == 0 && !rt->interrupting) {
     lua_sethook(L, NULL, 0, 0);
     return;
   }
   rt->interrupting = true;
-  rt->interrupted_step = rt->counters.steps;
   if (rt->current != NULL && requests != 0 && !rt->current->must_cancel) {
     /* not what the main task waits for */
     neap_task_cancel(L, rt->current, NEAP_BY_INTERRUPT);
@@ -66,15 +67,16 @@ static void hook(lua_State *L, lua_Debug *ar) {
   raise_in_step(L, rt);
 }
 
-void neap_interrupt_thread(lua_State *co) {
-  lua_sethook(co, hook, LUA_MASKCOUNT, GRACE);
+void neap_interrupt_thread(neap_runtime *rt, lua_State *co) {
+  bool stubborn = rt->stopped || rt->interrupt_raises >= GRACES;
+  lua_sethook(co, hook, LUA_MASKCOUNT, stubborn ? 1 : GRACE);
 }
 
 void neap_interrupt(neap_runtime *rt, neap_request request) {
   atomic_fetch_or(&rt->requests, (int)request);
   lua_State *executing = rt->executing;
   if (executing != NULL) {
-    neap_interrupt_thread(executing);
+    neap_interrupt_thread(rt, executing);
   }
   if (rt->loop_open) {
     uv_async_send(&rt->wakeup);

@@ -15,6 +15,14 @@
 void neap_serve_requests(lua_State *L, neap_runtime *rt);
 
 /* Sets the hook on `co`. May be called from a signal handler. */
-void neap_interrupt_thread(lua_State *co);
+void neap_interrupt_thread(neap_runtime *rt, lua_State *co);
+
+/* The step is over: there is nothing to end any more. */
+static inline void neap_interrupt_step_ended(neap_runtime *rt) {
+  if (rt->interrupting) {
+    rt->interrupting = false;
+    rt->interrupt_raises = 0;
+  }
+}
 
 #endif

@@ -6,6 +6,7 @@
 
 /* libuv is polled after so many passes, or nanoseconds, of ready work. */
 enum { MAX_PASSES = 64, UNTIMED_PASSES = 16 };
+
 static const uint64_t MAX_POLL_INTERVAL = 1000000;
 static const uint64_t NANOSECONDS_PER_MS = 1000000;
 
@@ -121,9 +122,10 @@ static void shuffle_batch(neap_runtime *rt) {
   for (neap_link *l = rt->batch.next; l != &rt->batch; l = l->next) {
     count++;
   }
-  neap_link **links = neap_realloc(NULL, 0, count * sizeof *links);
+  size_t size = count * sizeof(neap_link *);
+  neap_link **links = neap_realloc(NULL, 0, size);
   if (count < 2 || links == NULL) {
-    neap_realloc(links, count * sizeof *links, 0);
+    neap_realloc(links, size, 0);
     return;
   }
   for (size_t i = 0; i < count; i++) {
@@ -134,7 +136,7 @@ static void shuffle_batch(neap_runtime *rt) {
   for (size_t i = 0; i < count; i++) {
     neap_list_append(&rt->batch, links[i]);
   }
-  neap_realloc(links, count * sizeof *links, 0);
+  neap_realloc(links, size, 0);
 }
 
 /* Without deadlines nobody needs the exact time, and reading a clock costs as

@@ -19,8 +19,8 @@ void neap_write_error(const char *text) {
 static void add_creation(lua_State *L, neap_runtime *rt, luaL_Buffer *text,
                          int future_index) {
   if (future_index != 0) {
-    neap_future_push_extra(L, neap_to_future(L, rt, future_index),
-                           future_index, "created");
+    neap_future_push_extra(L, neap_to_future(L, rt, future_index), future_index,
+                           "created");
     if (lua_isnil(L, -1)) {
       lua_pop(L, 1);
       return;

@@ -30,7 +30,7 @@ int neap_resume(neap_runtime *rt, lua_State *co, lua_State *from, int nargs,
   rt->executing = executing;
   rt->entry = outer;
   if (rt->interrupting && outer != NULL) {
-    neap_interrupt_thread(from); /* the error must not end with co */
+    neap_interrupt_thread(rt, from); /* the error must not end with co */
   }
   return status;
 }
@@ -77,8 +77,8 @@ static bool push_name_in(lua_State *L, const char *library) {
 /* [-0, +1 | +0, m] The name of the function on the top, if a library has it. */
 static bool push_library_name(lua_State *L) {
   static const char *const libraries[] = {
-      LUA_GNAME,      LUA_TABLIBNAME,  LUA_STRLIBNAME, LUA_COLIBNAME,
-      LUA_IOLIBNAME,  LUA_DBLIBNAME,   LUA_OSLIBNAME,  LUA_LOADLIBNAME,
+      LUA_GNAME,       LUA_TABLIBNAME,  LUA_STRLIBNAME, LUA_COLIBNAME,
+      LUA_IOLIBNAME,   LUA_DBLIBNAME,   LUA_OSLIBNAME,  LUA_LOADLIBNAME,
       LUA_MATHLIBNAME, LUA_UTF8LIBNAME, "neap"};
   for (size_t i = 0; i < sizeof libraries / sizeof *libraries; i++) {
     if (push_name_in(L, libraries[i])) {
@@ -109,8 +109,8 @@ static void push_obstacle(lua_State *L, lua_State *in) {
     if (in != L) {
       lua_xmove(in, L, 1);
     }
-    if (ar.name != NULL && (strcmp(ar.name, "__gc") == 0 ||
-                            strcmp(ar.name, "gc") == 0) &&
+    if (ar.name != NULL &&
+        (strcmp(ar.name, "__gc") == 0 || strcmp(ar.name, "gc") == 0) &&
         strcmp(ar.namewhat, "metamethod") == 0) {
       lua_pushliteral(L, "__gc");
       return;

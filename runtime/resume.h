@@ -18,8 +18,8 @@ typedef struct neap_entry {
   lua_State *co;
   const struct neap_entry *outer; /* NULL at a task's own coroutine */
   lua_State *from;                /* the thread that resumed co */
-  bool connected; /* a wait inside co reaches the task */
-  bool closing;   /* co is being closed, not resumed */
+  bool connected;                 /* a wait inside co reaches the task */
+  bool closing;                   /* co is being closed, not resumed */
 } neap_entry;
 
 /* lua_resume, recorded. `from` is the thread that runs now. */

@@ -5,6 +5,7 @@
 
 #include "runtime/callback.h"
 #include "runtime/future.h"
+#include "runtime/interrupt.h"
 #include "runtime/loop.h"
 #include "runtime/report.h"
 #include "runtime/task.h"
@@ -13,6 +14,7 @@
 /* How long leftovers may take to clean up, by the loop's clock, before they are
  * cancelled again; and how often that is tried before they are abandoned. */
 static const uint64_t SHUTDOWN_GRACE = 30000000000;
+
 enum { SHUTDOWN_ROUNDS = 100 };
 
 /* The same in passes, for tasks that never let a virtual clock move on. */
@@ -84,8 +86,7 @@ static bool shut_down(lua_State *L, neap_runtime *rt) {
     }
   }
   while (!neap_list_empty(&rt->tasks)) {
-    neap_task *task =
-        NEAP_CONTAINER_OF(rt->tasks.next, neap_task, link);
+    neap_task *task = NEAP_CONTAINER_OF(rt->tasks.next, neap_task, link);
     neap_push_future(L, &task->future);
     neap_report(L, rt, "a task ignored its cancellation and was abandoned", 0,
                 lua_gettop(L));
@@ -129,6 +130,6 @@ bool neap_run(lua_State *L, neap_runtime *rt, int nargs) {
   }
   rt->main_task = NULL;
   rt->running = false;
-  rt->interrupting = false;
+  neap_interrupt_step_ended(rt);
   return completed;
 }

@@ -67,13 +67,13 @@ struct neap_runtime {
   uint64_t last_poll;
   unsigned passes_since_poll;
   bool loop_open;
-  bool running;      /* inside neap_loop_run */
-  bool closed;       /* nothing works any more */
-  bool exiting;      /* os.exit was called in a task */
+  bool running; /* inside neap_loop_run */
+  bool closed;  /* nothing works any more */
+  bool exiting; /* os.exit was called in a task */
   int exit_code;
-  bool stopped;      /* NEAP_STOP arrived */
+  bool stopped;       /* NEAP_STOP arrived */
   bool shutting_down; /* the main task has ended, the others are cancelled */
-  uint64_t shuffle;  /* state of the order's generator; 0: FIFO */
+  uint64_t shuffle;   /* state of the order's generator; 0: FIFO */
 
   neap_clock clock;
   neap_trace trace;
@@ -81,15 +81,15 @@ struct neap_runtime {
   neap_anchors anchors;
 
   /* resume.c */
-  const neap_entry *entry;   /* innermost coroutine entered; NULL outside */
+  const neap_entry *entry;       /* innermost coroutine entered; NULL outside */
   lua_State *volatile executing; /* its thread, for neap_interrupt */
-  bool parking;              /* the yield under way comes from neap_park */
-  bool delivering;           /* the resumption under way is a wake-up */
+  bool parking;                  /* the yield under way comes from neap_park */
+  bool delivering;               /* the resumption under way is a wake-up */
 
   /* task.c */
-  neap_task *current;  /* the task whose code runs; NULL outside */
+  neap_task *current; /* the task whose code runs; NULL outside */
   neap_task *main_task;
-  neap_list tasks;     /* tasks that are not done, in creation order */
+  neap_list tasks; /* tasks that are not done, in creation order */
   uint64_t last_task_id;
   unsigned eager_depth;
   unsigned idle_count;
@@ -97,13 +97,13 @@ struct neap_runtime {
 
   neap_scope *free_scopes;          /* scope.c */
   struct frame_scope *frame_scopes; /* all there are, free or not */
-  neap_list failed;        /* report.c: futures whose error nobody has seen */
-  neap_future *cancels;    /* future.c: work list of neap_future_cancel */
+  neap_list failed;     /* report.c: futures whose error nobody has seen */
+  neap_future *cancels; /* future.c: work list of neap_future_cancel */
 
   /* interrupt.c */
-  atomic_int requests;       /* neap_request bits not yet served */
-  bool interrupting;         /* the step under way is to be ended */
-  uint64_t interrupted_step; /* counters.steps of that step */
+  atomic_int requests;  /* neap_request bits not yet served */
+  bool interrupting;    /* the step under way is to be ended */
+  int interrupt_raises; /* errors raised in it so far */
 
   /* debug.c */
   bool debug;
@@ -112,19 +112,19 @@ struct neap_runtime {
   int module_ref;         /* the module table, for neap.slow_step */
 
   /* Registry references: integers, because those are looked up fastest. */
-  int classes_ref;   /* neap_class -> class */
-  int parents_ref;   /* class -> its parent class, or false */
-  int task_ref;      /* metatables */
+  int classes_ref; /* neap_class -> class */
+  int parents_ref; /* class -> its parent class, or false */
+  int task_ref;    /* metatables */
   int failed_task_ref;
   int future_ref;
   int failed_future_ref;
   int callback_ref;
   int foreign_yield_ref; /* the error of a task that yielded by itself */
-  int failures_ref;  /* address -> future with an unseen error, weak */
-  int context_ref;   /* the context outside of tasks, or false */
-  int context_copy_ref; /* makes a copy of one; LUA_NOREF until one was set */
-  int outside_ref;   /* the last error raised outside of tasks, and where */
-  int handler_ref;   /* the exception handler, or LUA_NOREF */
+  int failures_ref;      /* address -> future with an unseen error, weak */
+  int context_ref;       /* the context outside of tasks, or false */
+  int context_copy_ref;  /* makes a copy of one; LUA_NOREF until one was set */
+  int outside_ref;       /* the last error raised outside of tasks, and where */
+  int handler_ref;       /* the exception handler, or LUA_NOREF */
   const void *task_metatables[2]; /* lua_topointer of them */
   const void *future_metatables[2];
 };

@@ -27,12 +27,12 @@ typedef enum neap_scope_state {
  * ends: a block that forgets to close it stays bounded by it. */
 struct neap_scope {
   neap_job job;
-  neap_task *task;    /* NULL once it has left it */
-  neap_scope *outer;  /* in its task, or in the free list */
-  uint64_t deadline;  /* nanoseconds or NEAP_NEVER */
-  uint32_t cancelling; /* the task's requests at entry */
+  neap_task *task;      /* NULL once it has left it */
+  neap_scope *outer;    /* in its task, or in the free list */
+  uint64_t deadline;    /* nanoseconds or NEAP_NEVER */
+  uint32_t cancelling;  /* the task's requests at entry */
   uint32_t undelivered; /* of those, not yet raised in the task */
-  int anchor; /* of the userdata that it is, or 0 */
+  int anchor;           /* of the userdata that it is, or 0 */
   neap_scope_state state;
 };
 

@@ -9,6 +9,7 @@
 #include "runtime/context.h"
 #include "runtime/debug.h"
 #include "runtime/error.h"
+#include "runtime/interrupt.h"
 #include "runtime/loop.h"
 #include "runtime/report.h"
 #include "runtime/resume.h"
@@ -45,8 +46,8 @@ static int k_body(lua_State *L, int status, lua_KContext ctx) {
 static int task_main(lua_State *L) {
   lua_KContext ctx = (lua_KContext)lua_touserdata(L, TASK_INDEX);
   int nargs = lua_gettop(L) - BODY_INDEX;
-  return k_body(L, lua_pcallk(L, nargs, LUA_MULTRET, HANDLER_INDEX, ctx, k_body),
-                ctx);
+  return k_body(
+      L, lua_pcallk(L, nargs, LUA_MULTRET, HANDLER_INDEX, ctx, k_body), ctx);
 }
 
 /* ---- creation, and the pool of coroutines ---- */
@@ -269,6 +270,7 @@ static void resume(lua_State *L, neap_task *task, int nargs) {
   rt->entry = entry;
   rt->current = current;
   rt->step_began = outer_step;
+  neap_interrupt_step_ended(rt);
   if (began != 0) {
     neap_debug_end_step(L, task, began);
   }

@@ -44,6 +44,7 @@ struct neap_task {
   bool must_cancel; /* a request that waits for the next step */
   bool exposed;     /* its coroutine was handed out: never to be reused */
   bool shown;       /* tree.c: in the tree that is being made */
+  bool below;       /* tree.c: has its place below another */
 };
 
 extern const neap_future_kind neap_task_kind;

@@ -7,14 +7,14 @@
 #include <stdint.h>
 
 typedef enum neap_event { /* ORDER neap_event: names in trace.c */
-  NEAP_EVENT_CREATED,
-  NEAP_EVENT_STARTED,
-  NEAP_EVENT_WAITING,
-  NEAP_EVENT_WOKEN,
-  NEAP_EVENT_CANCEL,
-  NEAP_EVENT_FINISHED,
-  NEAP_EVENT_FAILED,
-  NEAP_EVENT_CANCELLED,
+                          NEAP_EVENT_CREATED,
+                          NEAP_EVENT_STARTED,
+                          NEAP_EVENT_WAITING,
+                          NEAP_EVENT_WOKEN,
+                          NEAP_EVENT_CANCEL,
+                          NEAP_EVENT_FINISHED,
+                          NEAP_EVENT_FAILED,
+                          NEAP_EVENT_CANCELLED,
 } neap_event;
 
 enum { NEAP_TRACE_SIZE = 128 };
@@ -25,6 +25,7 @@ typedef struct neap_trace {
     uint64_t task;
     neap_event event;
   } events[NEAP_TRACE_SIZE];
+
   uint64_t count; /* events ever; the next goes to count % NEAP_TRACE_SIZE */
   uint64_t now;   /* set by the drain before each pass */
 } neap_trace;

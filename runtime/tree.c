@@ -7,11 +7,12 @@
 
 #include "runtime/await.h"
 #include "runtime/error.h"
-#include "runtime/resume.h"
 #include "runtime/report.h"
+#include "runtime/resume.h"
 #include "runtime/task.h"
 
 enum { MAX_TASKS = 200, MAX_INDENT = 16, MAX_CHAIN = 100 };
+
 static const char INDENT[] = "                                ";
 
 /* ---- where a task is ---- */
@@ -186,7 +187,7 @@ void neap_push_ended_traceback(lua_State *L, neap_task *task, int index) {
 typedef struct outline {
   int pieces; /* stack index of the table */
   lua_Integer count;
-  int room; /* tasks that may still be shown */
+  int room;   /* tasks that may still be shown */
   int indent; /* of the line to come */
   bool tracebacks;
 } outline;
@@ -197,7 +198,7 @@ static void add_indent(outline *out, int depth) {
 
 /* [-1, +0, m] Adds the text on the top, after the indentation. */
 static void add_line(lua_State *L, outline *out, const char *end) {
-  lua_pushfstring(L, "%s%s%s", INDENT + 2 * MAX_INDENT - out->indent,
+  lua_pushfstring(L, "%s%s%s", &INDENT[2 * MAX_INDENT - out->indent],
                   lua_tostring(L, -1), end);
   lua_rawseti(L, out->pieces, ++out->count);
   lua_pop(L, 1);
@@ -344,20 +345,48 @@ static void concat_pieces(lua_State *L, lua_Integer count) {
   lua_replace(L, pieces);
 }
 
+/* [-0, +0, m] Marks the tasks that another one's gather or group will show. */
+static void mark_children(lua_State *L, neap_task *task) {
+  neap_future *future = neap_awaited(task);
+  if (future == NULL || future->state != NEAP_PENDING ||
+      neap_future_task(future) != NULL) {
+    return;
+  }
+  push_children(L, future);
+  lua_Integer count = lua_istable(L, -1) ? (lua_Integer)lua_rawlen(L, -1) : 0;
+  for (lua_Integer i = 1; i <= count; i++) {
+    lua_rawgeti(L, -1, i);
+    neap_task *child = neap_future_task(lua_touserdata(L, -1));
+    lua_pop(L, 1);
+    if (child != NULL) {
+      child->below = true;
+    }
+  }
+  lua_pop(L, 1);
+}
+
+static void mark_tasks(lua_State *L, neap_runtime *rt) {
+  for (neap_link *l = rt->tasks.next; l != &rt->tasks; l = l->next) {
+    task_of_link(l)->shown = false;
+    task_of_link(l)->below = is_awaited(task_of_link(l));
+  }
+  for (neap_link *l = rt->tasks.next; l != &rt->tasks; l = l->next) {
+    mark_children(L, task_of_link(l));
+  }
+}
+
 void neap_push_tree(lua_State *L, neap_runtime *rt, bool tracebacks) {
   int shown = 0;
   luaL_checkstack(L, 2 * LUA_MINSTACK + 4 * MAX_INDENT, NULL);
-  for (neap_link *l = rt->tasks.next; l != &rt->tasks; l = l->next) {
-    task_of_link(l)->shown = false;
-  }
+  mark_tasks(L, rt);
   lua_createtable(L, 0, 0);
   outline out = {lua_gettop(L), 0, MAX_TASKS, 0, tracebacks};
-  /* First those that nobody awaits, then what is left: cycles, and children of
-   * what was not shown. */
+  /* First those that stand below nobody, then what is left: children of what
+   * there was no room for. */
   for (int round = 0; round < 2; round++) {
     for (neap_link *l = rt->tasks.next; l != &rt->tasks; l = l->next) {
       neap_task *task = task_of_link(l);
-      if (round == 1 || !is_awaited(task)) {
+      if (round == 1 || !task->below) {
         shown += add_chain(L, &out, task, 0);
       }
     }

@@ -44,8 +44,8 @@ struct neap_wait {
   void *target;               /* what is waited for; the kind knows */
   lua_KFunction k;
   lua_KContext ctx;
-  lua_State *co;    /* the coroutine that parked, perhaps an inner one */
-  uint64_t since;   /* trace time */
+  lua_State *co;  /* the coroutine that parked, perhaps an inner one */
+  uint64_t since; /* trace time */
   neap_outcome outcome;
 };
 
