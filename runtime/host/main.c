@@ -1,13 +1,133 @@
+/* SPDX-License-Identifier: MIT */
+/* main.c - the neap program: options, a state, one run, the exit status. */
+#include <fcntl.h>
+#include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
 #include <lauxlib.h>
 #include <lualib.h>
+
+#include "runtime/host/options.h"
+#include "runtime/host/program.h"
+#include "runtime/host/repl.h"
+#include "runtime/host/run.h"
 #include "runtime/neap.h"
-int main(int argc, char **argv) { (void)argc;
-  lua_State *L = luaL_newstate(); luaL_openlibs(L);
-  luaL_requiref(L, "neap", luaopen_neap, 0); lua_settop(L,0);
-  if (luaL_loadfile(L, argv[1])) { puts(lua_tostring(L,-1)); return 1; }
-  neap_run_status s = neap_run_main(L, 0);
-  if (s == NEAP_RUN_ERROR) fprintf(stderr, "neap: %s\n", lua_tostring(L,-1));
+
+/* libuv's own files must not get the numbers of the standard ones: it will not
+ * close those (core.c, uv__close). */
+static void open_standard_files(void) {
+  for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
+    if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", O_RDWR) != fd) {
+      _exit(EXIT_FAILURE);
+    }
+  }
+}
+
+/* [-0, +0, e] */
+static void open_state(lua_State *L, const host_options *options) {
+  luaL_checkversion(L);
+  if (options->ignore_environment) {
+    lua_pushboolean(L, 1);
+    lua_setfield(L, LUA_REGISTRYINDEX, "LUA_NOENV");
+  }
+  luaL_openlibs(L);
+  host_open(L);
+  if (options->virtual_clock) {
+    neap_use_virtual_clock(L);
+  }
+  if (options->debug || options->ignore_environment) {
+    neap_set_debug(L, options->debug);
+  }
+  host_set_arg(L, options);
+}
+
+/* [-0, +0, m] Runs what the command line asks for. Returns the exit status. */
+static int run(lua_State *L, const host_options *options) {
+  int top = lua_gettop(L);
+  host_push_program(L, options);
+  switch (host_run(L, 0)) {
+  case NEAP_RUN_OK:
+    if (lua_gettop(L) > top) { /* it could not be loaded */
+      host_print_error(L, "neap: ");
+      return EXIT_FAILURE;
+    }
+    return options->interactive ? host_repl(L) : EXIT_SUCCESS;
+  case NEAP_RUN_ERROR:
+    host_print_error(L, "neap: ");
+    return EXIT_FAILURE;
+  case NEAP_RUN_EXIT:
+    return (int)lua_tointeger(L, -1);
+  case NEAP_RUN_INTERRUPTED:
+    return HOST_INTERRUPTED_STATUS;
+  }
+  return EXIT_FAILURE;
+}
+
+/* Protected. */
+static int l_main(lua_State *L) {
+  const host_options *options = lua_touserdata(L, 1);
+  open_state(L, options);
+  lua_pushinteger(L, run(L, options));
+  return 1;
+}
+
+static int run_state(host_options *options) {
+  int status = EXIT_FAILURE;
+  lua_State *L = luaL_newstate();
+  if (L == NULL) {
+    fputs("neap: not enough memory\n", stderr);
+    return status;
+  }
+  lua_pushcfunction(L, l_main);
+  lua_pushlightuserdata(L, options);
+  if (lua_pcall(L, 1, 1, 0) == LUA_OK) {
+    status = (int)lua_tointeger(L, -1);
+  } else {
+    luaL_tolstring(L, -1, NULL); /* a message of neap's or Lua's */
+    host_print_error(L, "neap: ");
+  }
   lua_close(L);
-  return s != NEAP_RUN_OK;
+  return status;
+}
+
+/* True if the options say that nothing is to be run; sets the exit status. */
+static bool is_answered(const host_options *options, int *status) {
+  if (options->bad != NULL) {
+    char letter = options->bad[1];
+    fprintf(stderr,
+            letter == 'e' || letter == 'l' ? "neap: '%s' needs argument\n"
+                                           : "neap: unrecognized option '%s'\n",
+            options->bad);
+    host_print_usage(stderr);
+    *status = EXIT_FAILURE;
+    return true;
+  }
+  if (options->help) {
+    host_print_usage(stdout);
+    *status = EXIT_SUCCESS;
+    return true;
+  }
+  if (options->version) {
+    host_print_version();
+  }
+  return false;
+}
+
+int main(int argc, char **argv) {
+  host_options options;
+  int status = EXIT_FAILURE;
+  open_standard_files();
+  /* So that neap.stats() counts the memory of libuv too. */
+  neap_set_allocator(NULL, NULL);
+  if (!host_options_parse(&options, argc, argv)) {
+    fputs("neap: not enough memory\n", stderr);
+    return status;
+  }
+  if (!is_answered(&options, &status)) {
+    status = run_state(&options);
+  }
+  host_options_free(&options);
+  return status;
 }
