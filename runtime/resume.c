@@ -12,23 +12,38 @@
 #include "runtime/version.h"
 #include "runtime/wait.h"
 
+/* The one call of lua_resume. */
+static inline int enter(neap_runtime *rt, const neap_entry *entry, int nargs,
+                        int *nresults) {
+  const neap_entry *outer_entry = rt->entry;
+  lua_State *executing = rt->executing;
+  rt->entry = entry;
+  rt->executing = entry->co;
+  if (rt->step_began != 0) {
+    neap_debug_enter(rt, entry->co);
+  }
+  int status = lua_resume(entry->co, entry->from, nargs, nresults);
+  rt->executing = executing;
+  rt->entry = outer_entry;
+  return status;
+}
+
+int neap_resume_task(neap_runtime *rt, lua_State *co, lua_State *from,
+                     int nargs) {
+  int nresults;
+  neap_entry entry = {co, NULL, from, true, false};
+  return enter(rt, &entry, nargs, &nresults);
+}
+
 int neap_resume(neap_runtime *rt, lua_State *co, lua_State *from, int nargs,
                 int *nresults) {
   const neap_entry *outer = rt->entry;
-  lua_State *executing = rt->executing;
   neap_entry entry = {co, outer, from, true, false};
   if (outer != NULL) {
     entry.connected =
         outer->co == from && outer->connected && lua_isyieldable(from);
   }
-  rt->entry = &entry;
-  rt->executing = co;
-  if (rt->step_began != 0) {
-    neap_debug_enter(rt, co);
-  }
-  int status = lua_resume(co, from, nargs, nresults);
-  rt->executing = executing;
-  rt->entry = outer;
+  int status = enter(rt, &entry, nargs, nresults);
   if (rt->interrupting && outer != NULL) {
     neap_interrupt_thread(rt, from); /* the error must not end with co */
   }

@@ -254,26 +254,30 @@ static void after_resume(lua_State *L, neap_task *task, int status) {
   }
 }
 
-static void resume(lua_State *L, neap_task *task, int nargs) {
+/* In debug mode. */
+static int resume_watched(lua_State *L, neap_task *task, int nargs) {
   neap_runtime *rt = task->future.rt;
-  const neap_entry *entry = rt->entry;
-  neap_task *current = rt->current;
-  int nresults;
-  task->phase = NEAP_TASK_RUNNING;
-  rt->current = task;
-  rt->entry = NULL;
-  rt->counters.steps++;
   uint64_t outer_step = rt->step_began;
   uint64_t began = rt->debug ? uv_hrtime() : 0;
   rt->step_began = began;
-  int status = neap_resume(rt, task->co, L, nargs, &nresults);
-  rt->entry = entry;
-  rt->current = current;
+  int status = neap_resume_task(rt, task->co, L, nargs);
   rt->step_began = outer_step;
-  neap_interrupt_step_ended(rt);
   if (began != 0) {
     neap_debug_end_step(L, task, began);
   }
+  return status;
+}
+
+static void resume(lua_State *L, neap_task *task, int nargs) {
+  neap_runtime *rt = task->future.rt;
+  neap_task *current = rt->current;
+  task->phase = NEAP_TASK_RUNNING;
+  rt->current = task;
+  rt->counters.steps++;
+  int status = rt->debug ? resume_watched(L, task, nargs)
+                         : neap_resume_task(rt, task->co, L, nargs);
+  rt->current = current;
+  neap_interrupt_step_ended(rt);
   after_resume(L, task, status);
 }
 

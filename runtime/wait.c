@@ -26,8 +26,10 @@ static int k_parked(lua_State *L, int status, lua_KContext ctx) {
                          "other than neap");
   }
   rt->delivering = false;
-  lua_pop(L, 1); /* neap_parked */
   neap_wait *wait = &task->wait;
+  if (wait->marked) {
+    lua_pop(L, 1);
+  }
   if (wait->outcome == NEAP_WOKEN) {
     return wait->k(L, status, wait->ctx);
   }
@@ -41,9 +43,13 @@ static int k_parked(lua_State *L, int status, lua_KContext ctx) {
   return lua_error(L);
 }
 
-static int suspend(lua_State *L, lua_KContext ctx, lua_KFunction k) {
-  lua_pushlightuserdata(L, neap_parked);
-  return lua_yieldk(L, 1, ctx, k);
+/* `marked` says to everybody who might resume it that this coroutine waits. */
+static int suspend(lua_State *L, bool marked, lua_KContext ctx,
+                   lua_KFunction k) {
+  if (marked) {
+    lua_pushlightuserdata(L, neap_parked);
+  }
+  return lua_yieldk(L, marked, ctx, k);
 }
 
 neap_task *neap_check_wait(lua_State *L, neap_runtime *rt) {
@@ -62,8 +68,9 @@ static int begin(lua_State *L, neap_task *task, const neap_wait_kind *kind,
   wait->co = L;
   wait->since = rt->trace.now;
   wait->outcome = NEAP_WOKEN;
+  wait->marked = L != task->co || task->exposed; /* else nobody has it */
   rt->parking = true;
-  return suspend(L, (lua_KContext)task, k_parked);
+  return suspend(L, wait->marked, (lua_KContext)task, k_parked);
 }
 
 int neap_park(lua_State *L, neap_task *task, const neap_wait_kind *kind,
@@ -80,7 +87,7 @@ int neap_yield(lua_State *L, neap_task *task, const neap_wait_kind *kind,
 }
 
 int neap_pass_through(lua_State *L, lua_KContext ctx, lua_KFunction k) {
-  return suspend(L, ctx, k);
+  return suspend(L, true, ctx, k);
 }
 
 int neap_yield_values(lua_State *L) {

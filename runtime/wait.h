@@ -47,9 +47,11 @@ struct neap_wait {
   lua_State *co;  /* the coroutine that parked, perhaps an inner one */
   uint64_t since; /* trace time */
   neap_outcome outcome;
+  bool marked; /* neap_parked is on the stack of co */
 };
 
-/* Its address lies on top of the stack of a parked coroutine. */
+/* Its address lies on top of the stack of a parked coroutine that anybody but
+ * its task could know. */
 extern char neap_parked[];
 
 /* [-0, +0, v] The task that runs, if it may wait here; raises otherwise. Call
