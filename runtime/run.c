@@ -123,9 +123,9 @@ bool neap_run(lua_State *L, neap_runtime *rt, int nargs) {
     completed = shut_down(L, rt);
     rt->shutting_down = false;
   }
+  neap_future_retrieve(&task->future); /* the caller raises it */
   if (completed) {
     drop_callbacks(L, rt);
-    neap_future_retrieve(&task->future); /* the caller raises it */
     neap_report_failures(L, rt);
   }
   rt->main_task = NULL;

@@ -5,6 +5,7 @@
 --   start(words, options)  starts one beside the spec:
 --     child:wait_for(text)   waits until `text` is in its output (stdout or stderr)
 --     child:kill(name)       sends a signal: "INT"
+--     child:ended()          whether it has ended
 --     child:finish()         waits for its end; the same table as of run
 --     local child <close>    kills it at the block's end if it still runs
 --   write_file(text)       a file that is removed at the block's end; its `path`
@@ -43,9 +44,13 @@ local function shell(command)
   return os.execute("unset LD_PRELOAD; exec " .. command)
 end
 
---- The command that becomes the child, whose stdio are files.
+--- The command that becomes the child, whose stdio are files. timeout(1) stands before it
+-- only if it gets no signals: one that comes too early would end timeout(1) alone.
 local function command_of(words, options, base)
-  local parts = { "exec timeout --foreground -s KILL", LIMIT, "env" }
+  local parts = { "exec env" }
+  if not options.signals then
+    parts = { "exec timeout --foreground -s KILL", LIMIT, "env" }
+  end
   for name, value in pairs(options.env or {}) do
     parts[#parts + 1] = quote(name .. "=" .. value)
   end
@@ -79,7 +84,22 @@ function Child:kill(name)
   shell(("kill -s %s %d"):format(name, self.pid))
 end
 
+-- It has ended, and waits to be asked for its status.
+function Child:ended()
+  local file <close> = io.open(("/proc/%d/stat"):format(self.pid))
+  return file and file:read "a":match ".*%) (%a)" == "Z"
+end
+
+local function wait_until_ended(child)
+  for _ = 1, POLLS do
+    if child:ended() then return end
+    shell "sleep 0.01"
+  end
+  child:kill "KILL"
+end
+
 function Child:finish()
+  if self.signals then wait_until_ended(self) end
   local _, how, status = self.pipe:close()
   self.pipe = nil
   local result = {
@@ -96,13 +116,12 @@ end
 
 function Child:__close()
   if self.pipe then
-    self:kill "TERM" -- which timeout(1) passes on
+    self:kill "KILL"
     self:finish()
   end
 end
 
-function process.start(words, options)
-  options = options or {}
+local function start(words, options)
   local base = os.tmpname()
   write(base .. ".in", options.stdin or "")
   write(base .. ".out", "")
@@ -111,12 +130,18 @@ function process.start(words, options)
   local command = command_of(words, options, base)
   local pipe = assert(io.popen("unset LD_PRELOAD; echo $$; " .. command, "r"))
   local pid = assert(pipe:read "n", "the child did not start")
-  return setmetatable({ base = base, pipe = pipe, pid = pid }, Child)
+  local child = { base = base, pipe = pipe, pid = pid, signals = options.signals }
+  return setmetatable(child, Child)
 end
 
 function process.run(words, options)
-  local child <close> = process.start(words, options)
+  local child <close> = start(words, options or {})
   return child:finish()
+end
+
+function process.start(words, options)
+  options = options or {}
+  return start(words, { stdin = options.stdin, env = options.env, signals = true })
 end
 
 function process.write_file(text)
