@@ -20,7 +20,9 @@ static int schedule(lua_State *L, neap_runtime *rt, int first, bool timed,
   neap_callback *callback = neap_callback_new(L, rt, lua_gettop(L) - first);
   callback->timed = timed;
   callback->deadline = deadline;
-  if (timed) {
+  if (timed && deadline == NEAP_NEVER) {
+    neap_callback_release(L, callback); /* nobody will ever call it */
+  } else if (timed) {
     neap_clock_arm(&rt->clock, &callback->job, deadline);
   } else {
     neap_loop_append(rt, &callback->job);

@@ -285,12 +285,8 @@ static const luaL_Reg functions[] = {
 };
 
 void neap_bind_future(lua_State *L, neap_runtime *rt) {
-  const int refs[] = {rt->future_ref, rt->failed_future_ref, rt->task_ref,
-                      rt->failed_task_ref};
   neap_set_functions(L, rt, functions);
-  for (int i = 0; i < 4; i++) {
-    neap_set_methods(L, rt, refs[i], metamethods, common_methods);
-  }
+  neap_set_methods(L, rt, rt->future_ref, metamethods, common_methods);
   neap_set_methods(L, rt, rt->future_ref, NULL, future_methods);
-  neap_set_methods(L, rt, rt->failed_future_ref, NULL, future_methods);
+  neap_set_methods(L, rt, rt->task_ref, metamethods, common_methods);
 }

@@ -149,5 +149,4 @@ static const luaL_Reg functions[] = {
 void neap_bind_task(lua_State *L, neap_runtime *rt) {
   neap_set_functions(L, rt, functions);
   neap_set_methods(L, rt, rt->task_ref, NULL, methods);
-  neap_set_methods(L, rt, rt->failed_task_ref, NULL, methods);
 }

@@ -54,10 +54,14 @@ static int l_time(lua_State *L) {
 }
 
 /* clock:close()
- * Back to real time. Again: nothing. */
+ * Back to real time. Again: nothing.
+ * raises  while the loop runs. */
 static int l_close(lua_State *L) {
   neap_runtime *rt = neap_runtime_up(L);
   luaL_checkudata(L, 1, CLOCK_NAME);
+  if (rt->running && rt->clock.is_virtual) {
+    return luaL_error(L, "the clock cannot be changed while the loop runs");
+  }
   rt->clock.is_virtual = false;
   return 0;
 }

@@ -70,8 +70,7 @@ static void run(neap_runtime *rt, neap_job *job) {
   callback->state = NEAP_CALLBACK_CALLED;
   lua_pushcfunction(L, call);
   neap_push_anchored(L, callback->anchor);
-  neap_unanchor(L, rt, callback->anchor);
-  callback->anchor = 0;
+  neap_callback_release(L, callback);
   rt->executing = L;
   if (lua_pcall(L, 1, 0, 0) != LUA_OK) {
     lua_pop(L, 1); /* no memory left to report an error with */
@@ -108,16 +107,22 @@ neap_callback *neap_callback_new(lua_State *L, neap_runtime *rt, int nargs) {
   return callback;
 }
 
+void neap_callback_release(lua_State *L, neap_callback *callback) {
+  neap_unanchor(L, callback->rt, callback->anchor);
+  callback->anchor = 0;
+}
+
 void neap_callback_cancel(lua_State *L, neap_callback *callback) {
   if (callback->state == NEAP_CALLBACK_PENDING) {
     callback->state = NEAP_CALLBACK_CANCELLED;
     neap_clock_disarm(&callback->rt->clock, &callback->job);
     neap_list_remove(&callback->job.link);
-    neap_push_anchored(L, callback->anchor);
-    forget(L, lua_gettop(L));
-    lua_pop(L, 1);
-    neap_unanchor(L, callback->rt, callback->anchor);
-    callback->anchor = 0;
+    if (callback->anchor != 0) {
+      neap_push_anchored(L, callback->anchor);
+      forget(L, lua_gettop(L));
+      lua_pop(L, 1);
+      neap_callback_release(L, callback);
+    }
   }
 }
 

@@ -32,6 +32,9 @@ neap_callback *neap_callback_new(lua_State *L, neap_runtime *rt, int nargs);
 /* [-0, +0, -] Takes a pending callback out of wherever it waits. */
 void neap_callback_cancel(lua_State *L, neap_callback *callback);
 
+/* [-0, +0, -] Leaves a callback that nothing will call to the collector. */
+void neap_callback_release(lua_State *L, neap_callback *callback);
+
 /* [-0, +1, -] Pushes the function of a pending callback. */
 void neap_callback_push_function(lua_State *L, neap_callback *callback);
 

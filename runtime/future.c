@@ -47,7 +47,7 @@ neap_future *neap_future_new(lua_State *L, neap_runtime *rt) {
   return future;
 }
 
-/* The two metatables of each kind are known by their addresses. */
+/* The metatables are known by their addresses. */
 neap_future *neap_to_future(lua_State *L, neap_runtime *rt, int index) {
   void *data = lua_touserdata(L, index);
   if (data == NULL || !lua_getmetatable(L, index)) {
@@ -55,13 +55,9 @@ neap_future *neap_to_future(lua_State *L, neap_runtime *rt, int index) {
   }
   const void *metatable = lua_topointer(L, -1);
   lua_pop(L, 1);
-  if (metatable == rt->task_metatables[0] ||
-      metatable == rt->task_metatables[1] ||
-      metatable == rt->future_metatables[0] ||
-      metatable == rt->future_metatables[1]) {
-    return data;
-  }
-  return NULL;
+  return metatable == rt->task_metatable || metatable == rt->future_metatable
+             ? data
+             : NULL;
 }
 
 void neap_push_future(lua_State *L, neap_future *future) {
@@ -91,14 +87,8 @@ void neap_future_store(lua_State *L, neap_future *future, int index, int n) {
 }
 
 void neap_future_store_error(lua_State *L, neap_future *future, int index) {
-  neap_runtime *rt = future->rt;
-  bool is_task = neap_future_task(future) != NULL;
   neap_remember_failure(L, future, index);
   lua_setiuservalue(L, index, NEAP_OUTCOME_VALUE);
-  /* Only a failed one needs a finalizer. */
-  lua_rawgeti(L, LUA_REGISTRYINDEX,
-              is_task ? rt->failed_task_ref : rt->failed_future_ref);
-  lua_setmetatable(L, index);
 }
 
 void neap_future_settle(lua_State *L, neap_future *future,

@@ -48,7 +48,8 @@ typedef struct neap_future_kind {
 enum {
   NEAP_OUTCOME_VALUE = 1,
   NEAP_EXTRAS_VALUE = 2,
-  NEAP_SOURCE_VALUE = 3, /* of a cancellation: a string or nil */
+  NEAP_SOURCE_VALUE = 3, /* of a cancellation: a string or nil; of a failed
+                            one: what reports it when it is collected */
   NEAP_FUTURE_VALUES = 3
 };
 

@@ -220,6 +220,10 @@ neap_loop_end neap_loop_run(lua_State *L, neap_runtime *rt,
   while (!done(rt, ud)) {
     if (rt->requests != 0) {
       neap_serve_requests(L, rt);
+      if (rt->stopped) {
+        end = NEAP_LOOP_STOPPED;
+        break;
+      }
     }
     collect_deadlines(rt);
     if (neap_list_empty(&rt->ready)) {

@@ -129,11 +129,18 @@ void neap_report_open(lua_State *L, neap_runtime *rt) {
 }
 
 void neap_remember_failure(lua_State *L, neap_future *future, int index) {
+  neap_runtime *rt = future->rt;
   index = lua_absindex(L, index);
-  lua_rawgeti(L, LUA_REGISTRYINDEX, future->rt->failures_ref);
+  lua_newuserdatauv(L, 0, 1);
+  lua_pushvalue(L, index);
+  lua_setiuservalue(L, -2, 1);
+  lua_rawgeti(L, LUA_REGISTRYINDEX, rt->failure_ref);
+  lua_setmetatable(L, -2);
+  lua_rawgeti(L, LUA_REGISTRYINDEX, rt->failures_ref);
   lua_pushvalue(L, index);
   lua_rawsetp(L, -2, future);
   lua_pop(L, 1);
+  lua_setiuservalue(L, index, NEAP_SOURCE_VALUE);
 }
 
 /* [-0, +0, -] Reports the error of the future at `index`, unless it was seen. */
@@ -142,6 +149,9 @@ static void report_future(lua_State *L, neap_future *future, int index) {
     return;
   }
   neap_future_retrieve(future);
+  if (future->rt->stopped) {
+    return; /* the program was told to end at once */
+  }
   lua_getiuservalue(L, index, NEAP_OUTCOME_VALUE);
   const char *message = "Future exception was never retrieved";
   if (future->in_shutdown) {
@@ -170,10 +180,11 @@ void neap_report_failures(lua_State *L, neap_runtime *rt) {
   }
 }
 
-int neap_failed_gc(lua_State *L) {
-  neap_future *future = lua_touserdata(L, 1);
-  if (neap_to_future(L, neap_runtime_of(L), 1) == future && future != NULL) {
-    report_future(L, future, 1);
+int neap_failure_gc(lua_State *L) {
+  neap_runtime *rt = neap_runtime_of(L);
+  if (lua_getiuservalue(L, 1, 1) == LUA_TUSERDATA) {
+    neap_future *future = neap_to_future(L, rt, -1);
+    report_future(L, future, lua_gettop(L));
     neap_list_remove(&future->failure);
   }
   return 0;

@@ -16,14 +16,16 @@ void neap_report(lua_State *L, neap_runtime *rt, const char *message,
 /* [-0, +0, m] Makes the table of failures. */
 void neap_report_open(lua_State *L, neap_runtime *rt);
 
-/* [-0, +0, m] The future at `index` is about to fail. */
+/* [-0, +0, m] The future at `index` is about to fail: from now on its error is
+ * reported when it is collected. It gets an object with a finalizer to hold,
+ * since giving an old object a finalizer would cost a search for it. */
 void neap_remember_failure(lua_State *L, neap_future *future, int index);
 
 /* [-0, +0, -] Reports all errors that nobody has looked at, at a run's end. */
 void neap_report_failures(lua_State *L, neap_runtime *rt);
 
-/* [-1, +0, -] The __gc of failed futures: reports an unseen error. */
-int neap_failed_gc(lua_State *L);
+/* [-1, +0, -] The __gc of that object. */
+int neap_failure_gc(lua_State *L);
 
 /* Writes to stderr. Everything that neap prints by itself goes through here. */
 void neap_write_error(const char *text);

@@ -116,6 +116,7 @@ bool neap_run(lua_State *L, neap_runtime *rt, int nargs) {
   neap_task *task = neap_task_new(L, rt, nargs);
   rt->running = true;
   rt->stopped = rt->exiting = false;
+  atomic_store(&rt->requests, 0); /* what came for an earlier run */
   rt->main_task = task;
   bool completed = run_main(L, rt, task);
   if (completed) {

@@ -67,13 +67,9 @@ static int new_metatable(lua_State *L, const char *name, lua_CFunction gc,
 }
 
 static void make_metatables(lua_State *L, neap_runtime *rt) {
-  rt->task_ref = new_metatable(L, "neap.Task", NULL, &rt->task_metatables[0]);
-  rt->failed_task_ref =
-      new_metatable(L, "neap.Task", neap_failed_gc, &rt->task_metatables[1]);
-  rt->future_ref =
-      new_metatable(L, "neap.Future", NULL, &rt->future_metatables[0]);
-  rt->failed_future_ref = new_metatable(L, "neap.Future", neap_failed_gc,
-                                        &rt->future_metatables[1]);
+  rt->task_ref = new_metatable(L, "neap.Task", NULL, &rt->task_metatable);
+  rt->future_ref = new_metatable(L, "neap.Future", NULL, &rt->future_metatable);
+  rt->failure_ref = new_metatable(L, "neap.Failure", neap_failure_gc, NULL);
   rt->callback_ref = new_metatable(L, "neap.Handle", NULL, NULL);
   lua_pushliteral(L, "a task yielded to its scheduler by itself "
                      "(coroutine.yield outside of a coroutine of its own)");

@@ -115,9 +115,8 @@ struct neap_runtime {
   int classes_ref; /* neap_class -> class */
   int parents_ref; /* class -> its parent class, or false */
   int task_ref;    /* metatables */
-  int failed_task_ref;
   int future_ref;
-  int failed_future_ref;
+  int failure_ref;
   int callback_ref;
   int foreign_yield_ref; /* the error of a task that yielded by itself */
   int failures_ref;      /* address -> future with an unseen error, weak */
@@ -125,8 +124,8 @@ struct neap_runtime {
   int context_copy_ref;  /* makes a copy of one; LUA_NOREF until one was set */
   int outside_ref;       /* the last error raised outside of tasks, and where */
   int handler_ref;       /* the exception handler, or LUA_NOREF */
-  const void *task_metatables[2]; /* lua_topointer of them */
-  const void *future_metatables[2];
+  const void *task_metatable; /* lua_topointer of it */
+  const void *future_metatable;
 };
 
 /* [-0, +0, m] Opens a runtime in L and returns it; raises if it cannot. */

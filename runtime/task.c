@@ -196,15 +196,27 @@ static void finish(lua_State *L, neap_task *task, bool usable) {
   neap_future_settle(L, &task->future, state);
 }
 
+/* Protected. 1: the task, 2: an error value. */
+static int store_failure(lua_State *L) {
+  neap_future_store_error(L, lua_touserdata(L, 1), 1);
+  return 0;
+}
+
 /* [-1, +0, -] The coroutine ended outside of its protected call: fails the task
- * with the value on L's top. Needs no memory. */
+ * with the value on L's top. */
 static void fail(lua_State *L, neap_task *task) {
+  int err = lua_gettop(L);
+  lua_pushcfunction(L, store_failure);
   neap_push_future(L, &task->future);
-  lua_insert(L, -2);
-  lua_setiuservalue(L, -2, NEAP_OUTCOME_VALUE);
-  lua_rawgeti(L, LUA_REGISTRYINDEX, task->future.rt->failed_task_ref);
-  lua_setmetatable(L, -2);
-  lua_pop(L, 1);
+  lua_pushvalue(L, err);
+  if (lua_pcall(L, 2, 0, 0) != LUA_OK) {
+    /* No memory for the report; its awaiters get the error all the same. */
+    neap_push_future(L, &task->future);
+    lua_pushvalue(L, err);
+    lua_setiuservalue(L, -2, NEAP_OUTCOME_VALUE);
+    task->future.retrieved = true;
+  }
+  lua_settop(L, err - 1);
   task->end = NEAP_FAILED;
   finish(L, task, false);
 }
