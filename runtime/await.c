@@ -24,17 +24,25 @@ neap_future *neap_awaited(neap_task *task) {
   return NULL;
 }
 
-/* A task that nobody awaits cannot be part of a cycle, so building a chain of
- * n awaiters, from whichever end, does not take n * n steps. */
+/* Steps along chains of awaiters that each await earns for the program. */
+enum { STEPS_PER_AWAIT = 64 };
+
+/* A task that nobody awaits cannot be part of a cycle, and there are no more
+ * steps than have been earned: so no program pays for its chains with n * n
+ * steps, and only one that has spent its own, by joining long chains over and
+ * over, may close a cycle unnoticed. */
 static void check_cycle(lua_State *L, neap_task *task, neap_future *future) {
+  neap_runtime *rt = task->future.rt;
   if (&task->future == future) {
     luaL_error(L, "a task cannot await itself");
   }
+  rt->cycle_steps += STEPS_PER_AWAIT;
   if (neap_list_empty(&task->future.waiters)) {
     return;
   }
-  while (future != NULL) {
+  while (future != NULL && rt->cycle_steps > 0) {
     neap_task *next = neap_future_task(future);
+    rt->cycle_steps--;
     if (next == task) {
       luaL_error(L, "a task cannot await itself: this await closes a cycle of "
                     "tasks that await each other");

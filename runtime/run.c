@@ -65,10 +65,12 @@ static bool all_done(neap_runtime *rt, void *ud) {
 /* Oldest first. Requesting a cancellation runs nothing and ends nobody, so the
  * list stays as it is. */
 static void cancel_all(lua_State *L, neap_runtime *rt) {
+  rt->sweep = ++rt->last_sweep;
   for (neap_link *l = rt->tasks.next; l != &rt->tasks; l = l->next) {
     neap_task_cancel(L, NEAP_CONTAINER_OF(l, neap_task, link),
                      NEAP_BY_SHUTDOWN);
   }
+  rt->sweep = 0;
 }
 
 /* False if it was stopped. */

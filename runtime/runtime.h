@@ -91,12 +91,15 @@ struct neap_runtime {
   neap_task *main_task;
   neap_list tasks; /* tasks that are not done, in creation order */
   uint64_t last_task_id;
+  uint32_t sweep; /* the cancellation of all that goes on, or 0 */
+  uint32_t last_sweep;
   unsigned eager_depth;
   unsigned idle_count;
   neap_idle_thread idle[NEAP_POOL_SIZE];
 
   neap_scope *free_scopes;          /* scope.c */
   struct frame_scope *frame_scopes; /* all there are, free or not */
+  uint64_t cycle_steps;             /* await.c: steps that may be taken */
   neap_list failed;     /* report.c: futures whose error nobody has seen */
   neap_future *cancels; /* future.c: work list of neap_future_cancel */
 

@@ -367,6 +367,12 @@ static bool cancel_task(lua_State *L, neap_future *future,
                         const neap_request_to_cancel *request) {
   neap_task *task = (neap_task *)future;
   neap_wait *wait = &task->wait;
+  if (future->rt->sweep != 0) {
+    if (task->sweep == future->rt->sweep) {
+      return true; /* once is enough, however many await it */
+    }
+    task->sweep = future->rt->sweep;
+  }
   task->cancelling++;
   neap_trace_add(&future->rt->trace, task->id, NEAP_EVENT_CANCEL);
   if (task->phase == NEAP_TASK_PARKED) {

@@ -37,6 +37,7 @@ struct neap_task {
   uint64_t id;        /* the N of "Task-N" */
   int co_anchor;
   uint32_t cancelling; /* requests not taken back */
+  uint32_t sweep;      /* the last cancellation of all that reached it */
   int nargs;           /* values on co's stack above task_main, at first */
   uint8_t phase;       /* neap_task_phase */
   uint8_t end;         /* neap_future_state, told by the coroutine */
