@@ -24,30 +24,47 @@ neap_future *neap_awaited(neap_task *task) {
   return NULL;
 }
 
-/* Steps along chains of awaiters that each await earns for the program. */
-enum { STEPS_PER_AWAIT = 64 };
+/* The first task from `l` on, in the list of the waiters of `future`, that
+ * awaits it. */
+static neap_task *awaiter_from(neap_link *l, neap_future *future) {
+  for (; l != &future->waiters; l = l->next) {
+    neap_task *task = neap_job_task(NEAP_CONTAINER_OF(l, neap_job, link));
+    if (task != NULL && neap_awaited(task) == future) {
+      return task;
+    }
+  }
+  return NULL;
+}
 
-/* A task that nobody awaits cannot be part of a cycle, and there are no more
- * steps than have been earned: so no program pays for its chains with n * n
- * steps, and only one that has spent its own, by joining long chains over and
- * over, may close a cycle unnoticed. */
+/* What comes after `at` in the tree of the tasks that await `root`, directly or
+ * through others; NULL at its end. */
+static neap_task *next_awaiter(neap_task *root, neap_task *at) {
+  neap_task *next = awaiter_from(at->future.waiters.next, &at->future);
+  while (next == NULL && at != root) {
+    neap_future *awaited = neap_awaited(at);
+    next = awaiter_from(at->wait.job.link.next, awaited);
+    at = neap_future_task(awaited);
+  }
+  return next;
+}
+
+/* Looks for `future` above the task and for the task below the future, in turn,
+ * until one of the two searches ends. So to join chains takes no longer than
+ * the shorter of them, and to build a long one in any way is cheap. */
 static void check_cycle(lua_State *L, neap_task *task, neap_future *future) {
-  neap_runtime *rt = task->future.rt;
   if (&task->future == future) {
     luaL_error(L, "a task cannot await itself");
   }
-  rt->cycle_steps += STEPS_PER_AWAIT;
-  if (neap_list_empty(&task->future.waiters)) {
-    return;
-  }
-  while (future != NULL && rt->cycle_steps > 0) {
-    neap_task *next = neap_future_task(future);
-    rt->cycle_steps--;
-    if (next == task) {
+  neap_task *above = task;
+  neap_task *below = neap_future_task(future);
+  while (above != NULL && below != NULL) {
+    if (below == task || &above->future == future) {
       luaL_error(L, "a task cannot await itself: this await closes a cycle of "
                     "tasks that await each other");
     }
-    future = next == NULL ? NULL : neap_awaited(next);
+    neap_future *next = neap_awaited(below);
+    above = next_awaiter(task, above);
+    below = next == NULL ? NULL : neap_future_task(next);
   }
 }
 

@@ -82,6 +82,7 @@ static bool shut_down(lua_State *L, neap_runtime *rt) {
     shutdown_limit limit = {neap_clock_now(&rt->clock), rt->counters.passes};
     limit.until += round == 0 ? SHUTDOWN_GRACE : 0;
     limit.passes += round == 0 ? SHUTDOWN_PASSES : ROUND_PASSES;
+    limit.passes += 2 * rt->counters.pending; /* they may await each other */
     cancel_all(L, rt);
     if (neap_loop_run(L, rt, all_done, &limit) == NEAP_LOOP_STOPPED) {
       return false;

@@ -99,7 +99,6 @@ struct neap_runtime {
 
   neap_scope *free_scopes;          /* scope.c */
   struct frame_scope *frame_scopes; /* all there are, free or not */
-  uint64_t cycle_steps;             /* await.c: steps that may be taken */
   neap_list failed;     /* report.c: futures whose error nobody has seen */
   neap_future *cancels; /* future.c: work list of neap_future_cancel */
 
