@@ -2,7 +2,11 @@
 #include "bindings/arg.h"
 
 double neap_check_seconds(lua_State *L, int arg) {
-  double seconds = luaL_checknumber(L, arg);
+  int is_number;
+  double seconds = lua_tonumberx(L, arg, &is_number);
+  if (!is_number) {
+    seconds = luaL_checknumber(L, arg); /* says what is wrong */
+  }
   luaL_argcheck(L, seconds == seconds, arg, "delay is NaN (not a number)");
   return seconds;
 }

@@ -5,7 +5,7 @@
 #include "runtime/interrupt.h"
 
 /* libuv is polled after so many passes, or nanoseconds, of ready work. */
-enum { MAX_PASSES = 64, UNTIMED_PASSES = 16 };
+enum { MAX_PASSES = 64, UNTIMED_PASSES = 16, LOOK_EVERY = 4 };
 
 static const uint64_t MAX_POLL_INTERVAL = 1000000;
 static const uint64_t NANOSECONDS_PER_MS = 1000000;
@@ -176,7 +176,7 @@ static bool run_pass(lua_State *L, neap_runtime *rt) {
 
 /* Work is ready: lets libuv have its turn now and then all the same. */
 static void poll_now_and_then(neap_runtime *rt) {
-  if (!has_io(rt)) {
+  if (rt->passes_since_poll % LOOK_EVERY != 0 || !has_io(rt)) {
     return;
   }
   uint64_t now = uv_hrtime();

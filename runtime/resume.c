@@ -6,34 +6,11 @@
 #include <lauxlib.h>
 #include <lualib.h>
 
-#include "runtime/debug.h"
+#include "runtime/enter.h"
 #include "runtime/interrupt.h"
 #include "runtime/runtime.h"
 #include "runtime/version.h"
 #include "runtime/wait.h"
-
-/* The one call of lua_resume. */
-static inline int enter(neap_runtime *rt, const neap_entry *entry, int nargs,
-                        int *nresults) {
-  const neap_entry *outer_entry = rt->entry;
-  lua_State *executing = rt->executing;
-  rt->entry = entry;
-  rt->executing = entry->co;
-  if (rt->step_began != 0) {
-    neap_debug_enter(rt, entry->co);
-  }
-  int status = lua_resume(entry->co, entry->from, nargs, nresults);
-  rt->executing = executing;
-  rt->entry = outer_entry;
-  return status;
-}
-
-int neap_resume_task(neap_runtime *rt, lua_State *co, lua_State *from,
-                     int nargs) {
-  int nresults;
-  neap_entry entry = {co, NULL, from, true, false};
-  return enter(rt, &entry, nargs, &nresults);
-}
 
 int neap_resume(neap_runtime *rt, lua_State *co, lua_State *from, int nargs,
                 int *nresults) {
@@ -43,7 +20,7 @@ int neap_resume(neap_runtime *rt, lua_State *co, lua_State *from, int nargs,
     entry.connected =
         outer->co == from && outer->connected && lua_isyieldable(from);
   }
-  int status = enter(rt, &entry, nargs, nresults);
+  int status = neap_enter(rt, &entry, nargs, nresults);
   if (rt->interrupting && outer != NULL) {
     neap_interrupt_thread(rt, from); /* the error must not end with co */
   }

@@ -26,11 +26,6 @@ typedef struct neap_entry {
 int neap_resume(struct neap_runtime *rt, lua_State *co, lua_State *from,
                 int nargs, int *nresults);
 
-/* The same of a task's own coroutine, by the loop or, for an eager start, by
- * another task. */
-int neap_resume_task(struct neap_runtime *rt, lua_State *co, lua_State *from,
-                     int nargs);
-
 /* lua_closethread, recorded. Returns its status; an error is on co's top. */
 int neap_close_coroutine(struct neap_runtime *rt, lua_State *co,
                          lua_State *from);

@@ -8,6 +8,7 @@
 #include "runtime/anchor.h"
 #include "runtime/context.h"
 #include "runtime/debug.h"
+#include "runtime/enter.h"
 #include "runtime/error.h"
 #include "runtime/interrupt.h"
 #include "runtime/loop.h"
@@ -280,7 +281,7 @@ static int resume_watched(lua_State *L, neap_task *task, int nargs) {
   return status;
 }
 
-static void resume(lua_State *L, neap_task *task, int nargs) {
+NEAP_ALWAYS_INLINE void resume(lua_State *L, neap_task *task, int nargs) {
   neap_runtime *rt = task->future.rt;
   neap_task *current = rt->current;
   task->phase = NEAP_TASK_RUNNING;
@@ -315,7 +316,7 @@ static bool awaited_was_cancelled(neap_wait *wait) {
   return future != NULL && future->state == NEAP_FUTURE_CANCELLED;
 }
 
-static void step(lua_State *L, neap_task *task) {
+NEAP_ALWAYS_INLINE void step(lua_State *L, neap_task *task) {
   neap_runtime *rt = task->future.rt;
   if (!task->started) {
     start(L, task);

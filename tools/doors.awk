@@ -1,7 +1,7 @@
 # doors.awk - see tools/doors. Needs code.awk.
 
 BEGIN {
-  home["lua_resume"] = "runtime/resume.c"
+  home["lua_resume"] = "runtime/enter.h"
   home["lua_yield"] = home["lua_yieldk"] = "runtime/wait.c"
   home["uv_run"] = "runtime/loop.c"
 }
