@@ -137,7 +137,3 @@ neap_job *neap_clock_take_due(neap_clock *clock, uint64_t now) {
 uint64_t neap_clock_next(const neap_clock *clock) {
   return clock->count == 0 ? NEAP_NEVER : clock->heap[0].at;
 }
-
-uint64_t neap_clock_deadline(const neap_clock *clock, const neap_job *job) {
-  return job->armed == 0 ? NEAP_NEVER : clock->heap[job->armed - 1].at;
-}

@@ -61,7 +61,4 @@ neap_job *neap_clock_take_due(neap_clock *clock, uint64_t now);
 /* The earliest deadline, or NEAP_NEVER. */
 uint64_t neap_clock_next(const neap_clock *clock);
 
-/* The deadline of an armed job, or NEAP_NEVER. */
-uint64_t neap_clock_deadline(const neap_clock *clock, const neap_job *job);
-
 #endif

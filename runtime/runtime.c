@@ -78,6 +78,12 @@ static void make_metatables(lua_State *L, neap_runtime *rt) {
 
 neap_runtime *neap_runtime_open(lua_State *L) {
   luaL_checkstack(L, LUA_MINSTACK, NULL);
+#ifdef NEAP_GC_STRESS
+  /* A cycle of the collector at every chance, to find what is not anchored. */
+  lua_gc(L, LUA_GCINC, 0, 0, 0);
+  lua_gc(L, LUA_GCSETPAUSE, 0);
+  lua_gc(L, LUA_GCSETSTEPMUL, 1000);
+#endif
   neap_runtime *rt = lua_newuserdatauv(L, sizeof *rt, 0);
   memset(rt, 0, sizeof *rt);
   neap_list_init(&rt->tasks);

@@ -99,6 +99,7 @@ static void make_ready(neap_task *task, neap_outcome outcome) {
   NEAP_CHECK(task->phase == NEAP_TASK_PARKED);
   neap_clock_disarm(&rt->clock, &task->wait.job);
   neap_list_remove(&task->wait.job.link);
+  neap_trace_add(&rt->trace, task->id, NEAP_EVENT_WOKEN);
   task->wait.outcome = outcome;
   task->phase = NEAP_TASK_READY;
   task->wait.job.run = neap_task_step;
