@@ -6,7 +6,8 @@
 #include <stddef.h>
 
 typedef struct neap_lua_source {
-  const char *name; /* "neap.require"; NULL ends the list */
+  const char *name;     /* "neap.require"; NULL ends the list */
+  const char *provides; /* " name name ": what it adds to the module */
   const char *text;
   size_t length;
 } neap_lua_source;

@@ -23,7 +23,20 @@ void neap_bind_barrier(lua_State *L, neap_runtime *rt);
 void neap_bind_queue(lua_State *L, neap_runtime *rt);
 void neap_bind_pcall(lua_State *L, neap_runtime *rt);
 void neap_bind_error(lua_State *L, neap_runtime *rt);
-void neap_bind_testing(lua_State *L, neap_runtime *rt);
+
+/* [-0, +1, m] Each pushes the table of a submodule. */
+void neap_push_testing(lua_State *L, neap_runtime *rt);
+
+/* [-0, +0, m] Gives the module table on the top the parts that are made at
+ * first use: an absent field is looked for among them. */
+void neap_add_parts(lua_State *L, neap_runtime *rt);
+
+/* [-0, +0, m] `require "neap.testing"`. May be called again. */
+void neap_preload_submodules(lua_State *L, neap_runtime *rt);
+
+/* [-0, +1, e] Runs the embedded source `name` with the module and what neap's
+ * own Lua needs, and pushes what it returns. */
+void neap_run_source(lua_State *L, neap_runtime *rt, const char *name);
 
 /* [-0, +1, m] Pushes a table of what neap's own Lua needs and users do not. */
 void neap_push_internal(lua_State *L, neap_runtime *rt);
@@ -32,5 +45,6 @@ void neap_push_internal(lua_State *L, neap_runtime *rt);
  * wait, by ones that can. May be called again. */
 void neap_patch_coroutine(lua_State *L, neap_runtime *rt);
 void neap_patch_exit(lua_State *L, neap_runtime *rt);
+void neap_patch_require(lua_State *L, neap_runtime *rt);
 
 #endif

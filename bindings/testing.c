@@ -92,12 +92,11 @@ static const luaL_Reg functions[] = {
     {NULL,            NULL           },
 };
 
-void neap_bind_testing(lua_State *L, neap_runtime *rt) {
+void neap_push_testing(lua_State *L, neap_runtime *rt) {
   luaL_newmetatable(L, CLOCK_NAME);
   lua_pushboolean(L, 0);
   lua_setfield(L, -2, "__metatable");
   neap_set_class(L, rt, clock_metamethods, clock_methods);
   lua_createtable(L, 0, 2);
   neap_set_functions(L, rt, functions);
-  lua_setfield(L, -2, "testing");
 }

@@ -1,5 +1,5 @@
 -- SPDX-License-Identifier: MIT
--- docs.lua - compares docs/reference.md with what is public, which it finds
+-- docs.lua - compares the reference in docs/ with what is public, which it finds
 -- twice: in the sources, where functions are registered, and by walking the
 -- module and an object of each class. Run by tools/docs, with neap.
 --
@@ -10,7 +10,8 @@
 --   - what else is public, such as error classes, is named: `neap.Error`
 local neap = require "neap"
 
-local REFERENCE = "docs/reference.md"
+-- Those that are there.
+local PAGES = { "docs/reference.md", "docs/io.md", "docs/http.md", "docs/testing.md" }
 
 -- Files whose tables are no part of the module: what replaces standard functions, and
 -- what neap's own Lua calls.
@@ -22,7 +23,6 @@ local PREFIXES = {
   ["future.c common_methods"] = "task:",
   ["future.c future_methods"] = "future:",
   ["testing.c clock_methods"] = "clock:",
-  ["testing.c functions"] = "neap.testing.",
   ["timeout.c scope_methods"] = "scope:",
 }
 
@@ -30,6 +30,9 @@ local PREFIXES = {
 local CLASSES = { neap = "neap.", Group = "group:", Variable = "variable:", Completion = false }
 
 local problems = 0
+
+--- Set of the names of submodules, from the list in bindings/parts.c.
+local submodules = {}
 
 local function complain(format, ...)
   problems = problems + 1
@@ -44,6 +47,15 @@ end
 local function files(pattern)
   local pipe <close> = assert(io.popen("ls " .. pattern))
   return pipe:read("a"):gmatch "[^\n]+"
+end
+
+local function exists(path)
+  local file = io.open(path)
+  return file ~= nil and file:close()
+end
+
+for name in read_file("bindings/parts.c"):match("#define SUBMODULES.-\n\n"):gmatch "X%((%w+)," do
+  submodules[name] = true
 end
 
 local function sorted(set)
@@ -63,7 +75,7 @@ local function prefix_of(path, list)
   local file, stem = path:match "(([^/]+)%.c)$"
   local prefix = PREFIXES[file .. " " .. list]
   if prefix then return prefix end
-  if list == "functions" then return "neap." end
+  if list == "functions" then return submodules[stem] and "neap." .. stem .. "." or "neap." end
   if list == "methods" then return stem .. ":" end
   complain("%s: whose functions are in the table '%s'? Say so in tools/docs.lua", path, list)
 end
@@ -85,6 +97,7 @@ end
 local function add_lua_file(found, path)
   for class, name in read_file(path):gmatch "\nfunction ([%w_]+)[.:]([%w_]+)" do
     local prefix = CLASSES[class]
+    if submodules[class] then prefix = "neap." .. class .. "." end
     if prefix == nil then
       complain("%s: what is '%s'? Say so in tools/docs.lua", path, class)
     elseif prefix and not name:find "^__" then
@@ -155,7 +168,14 @@ end
 local function walked()
   local found, others = {}, {}
   add_module(found, others, "neap.", neap)
-  add_module(found, others, "neap.testing.", neap.testing)
+  for name in sorted(submodules) do
+    local made, module = pcall(require, "neap." .. name)
+    if made then
+      add_module(found, others, "neap." .. name .. ".", module)
+    else
+      complain("neap.%s: %s", name, module)
+    end
+  end
   for _, object in ipairs(objects()) do add_methods(found, object[1], object[2]) end
   local clock = debug.getregistry()["neap.VirtualClock"] -- cannot be made while the loop runs
   for name in pairs(clock.__index) do found["clock:" .. name] = true end
@@ -164,15 +184,14 @@ end
 
 -- ---- the reference ----
 
---- name -> { line =, waits = "never" or another word } of the headings, and the text.
-local function documented()
-  local found, current, number = {}, {}, 0
-  for line in io.lines(REFERENCE) do
+local function read_page(page, found)
+  local current, number = {}, 0
+  for line in io.lines(page) do
     number = number + 1
     if line:find "^#" then current = {} end
     if line:find "^### `" then
       for name in line:gmatch "`([%w_]+[.:][%w_.:]+)" do
-        local entry = found[name] or { line = number }
+        local entry = found[name] or { place = ("%s:%d"):format(page, number) }
         found[name] = entry
         current[#current + 1] = entry
       end
@@ -180,17 +199,28 @@ local function documented()
     local word = line:match "Waits: (%w+)"
     for _, entry in ipairs(word and current or {}) do entry.waits = word end
   end
-  return found, read_file(REFERENCE)
+end
+
+--- name -> { place =, waits = "never" or another word } of the headings, and the text.
+local function documented()
+  local found, texts = {}, {}
+  for _, page in ipairs(PAGES) do
+    if exists(page) then
+      read_page(page, found)
+      texts[#texts + 1] = read_file(page)
+    end
+  end
+  return found, table.concat(texts)
 end
 
 -- ---- the comparison ----
 
 local function check_waits(name, entry, source)
   if not entry.waits then
-    complain("%s:%d: %s: when does it wait? 'Waits: ...' is missing", REFERENCE, entry.line, name)
+    complain("%s: %s: when does it wait? 'Waits: ...' is missing", entry.place, name)
   elseif source and source.waits ~= nil and source.waits ~= (entry.waits ~= "never") then
-    complain("%s:%d: %s: 'Waits: %s' contradicts its line in %s", REFERENCE, entry.line, name,
-      entry.waits, source.path)
+    complain("%s: %s: 'Waits: %s' contradicts its line in %s", entry.place, name, entry.waits,
+      source.path)
   end
 end
 
@@ -198,7 +228,7 @@ local function check_public(public, sources, headings)
   for name in sorted(public) do
     local path = sources[name] and sources[name].path or "the module"
     if not headings[name] then
-      complain("%s: %s has no heading in %s", path, name, REFERENCE)
+      complain("%s: %s has no heading in docs/", path, name)
     end
   end
   for name, source in sorted(sources) do
@@ -217,12 +247,12 @@ for name, entry in sorted(headings) do
   if public[name] then
     check_waits(name, entry, sources[name])
   else
-    complain("%s:%d: %s does not exist", REFERENCE, entry.line, name)
+    complain("%s: %s does not exist", entry.place, name)
   end
 end
 for name in sorted(others) do
   if not text:find("`" .. name .. "[` ]") then
-    complain("the module: %s is not named in %s", name, REFERENCE)
+    complain("the module: %s is not named in docs/", name)
   end
 end
 

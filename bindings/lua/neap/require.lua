@@ -1,9 +1,10 @@
 -- SPDX-License-Identifier: MIT
 -- require.lua - a `require` whose module bodies may wait.
 --
--- The standard one is a C function that Lua cannot suspend. This one follows
--- it (loadlib.c, ll_require), and adds: a module that another task is loading
--- is waited for, not loaded twice; a module that requires itself is an error.
+-- Called by require.c, with a string. The standard one is a C function that Lua
+-- cannot suspend. This one follows it (loadlib.c, ll_require), and adds: a module
+-- that another task is loading is waited for, not loaded twice; a module that
+-- requires itself is an error.
 local neap, internal = ...
 
 local wait_done = internal.wait_done
@@ -15,7 +16,7 @@ local waiting = {} -- task -> name of the module it waits for
 local function find_loader(name)
   local searchers = package.searchers
   if type(searchers) ~= "table" then
-    error("'package.searchers' must be a table", 4)
+    error("'package.searchers' must be a table", 5)
   end
   local tried = {}
   for _, searcher in ipairs(searchers) do
@@ -23,7 +24,7 @@ local function find_loader(name)
     if type(loader) == "function" then return loader, data end
     if type(loader) == "string" then tried[#tried + 1] = "\n\t" .. loader end
   end
-  error(("module '%s' not found:%s"):format(name, table.concat(tried)), 4)
+  error(("module '%s' not found:%s"):format(name, table.concat(tried)), 5)
 end
 
 -- Whether waiting for `name` would wait, in the end, for `task` itself.
@@ -39,7 +40,7 @@ end
 
 local function wait_until_loaded(name, task)
   if not task or closes_cycle(name, task) then
-    error(("loop while loading module '%s'"):format(name), 3)
+    error(("loop while loading module '%s'"):format(name), 4)
   end
   waiting[task] = name
   local forget <close> = setmetatable({}, { __close = function()
@@ -54,14 +55,6 @@ local end_load = { __close = function(load)
   loading[load.name] = nil
   load.future:set_result()
 end }
-
-local function check_name(name)
-  if type(name) ~= "string" and type(name) ~= "number" then
-    error(("bad argument #1 to 'require' (string expected, got %s)")
-      :format(name == nil and "no value" or type(name)), 3)
-  end
-  return tostring(name)
-end
 
 local function load_module(name, task)
   local loaded = package.loaded
@@ -79,7 +72,6 @@ local function load_module(name, task)
 end
 
 return function(name)
-  name = check_name(name)
   local task = neap.current_task()
   while true do
     local value = package.loaded[name]
