@@ -79,8 +79,9 @@ static void describe(lua_State *L, neap_wait *wait) {
                   (LUAI_UACINT)b->parties);
 }
 
-static const neap_wait_kind barrier_kind = {"barrier", NULL, abandon, describe};
-static const neap_wait_kind blocked_kind = {"barrier", NULL, NULL, NULL};
+static const neap_wait_kind barrier_kind = {"barrier", NULL, abandon, describe,
+                                            NULL};
+static const neap_wait_kind blocked_kind = {"barrier", NULL, NULL, NULL, NULL};
 
 static barrier *check_barrier(lua_State *L) {
   return neap_object_check(L, TYPE_NAME);

@@ -29,7 +29,8 @@ static void abandon(neap_wait *wait) {
   neap_wake_first(&c->waiters);
 }
 
-static const neap_wait_kind condition_kind = {"condition", NULL, abandon, NULL};
+static const neap_wait_kind condition_kind = {"condition", NULL, abandon, NULL,
+                                              NULL};
 
 static condition *check_condition(lua_State *L) {
   return neap_object_check(L, TYPE_NAME);

@@ -13,7 +13,7 @@ typedef struct event {
   bool is_set;
 } event;
 
-static const neap_wait_kind event_kind = {"event", NULL, NULL, NULL};
+static const neap_wait_kind event_kind = {"event", NULL, NULL, NULL, NULL};
 
 static event *check_event(lua_State *L) {
   return neap_object_check(L, TYPE_NAME);

@@ -12,7 +12,7 @@
 #include "bindings/neap.h"
 #include "runtime/wait.h"
 
-static const neap_wait_kind exit_kind = {"os.exit", NULL, NULL, NULL};
+static const neap_wait_kind exit_kind = {"os.exit", NULL, NULL, NULL, NULL};
 
 static int k_never(lua_State *L, int status, lua_KContext ctx) {
   (void)status;

@@ -26,6 +26,12 @@ void neap_bind_error(lua_State *L, neap_runtime *rt);
 
 /* [-0, +1, m] Each pushes the table of a submodule. */
 void neap_push_testing(lua_State *L, neap_runtime *rt);
+void neap_push_fs(lua_State *L, neap_runtime *rt);
+void neap_push_dns(lua_State *L, neap_runtime *rt);
+
+/* [-0, +0, m] Each adds to neap.fs, on the top. */
+void neap_bind_file(lua_State *L, neap_runtime *rt);
+void neap_bind_watch(lua_State *L, neap_runtime *rt);
 
 /* [-0, +0, m] Gives the module table on the top the parts that are made at
  * first use: an absent field is looked for among them. */

@@ -12,7 +12,10 @@
 
 /* Every submodule: its name, and what pushes its table; NULL if that is what
  * the embedded source neap.NAME returns. */
-#define SUBMODULES(X) X(testing, neap_push_testing)
+#define SUBMODULES(X)                                                          \
+  X(dns, neap_push_dns)                                                        \
+  X(fs, neap_push_fs)                                                          \
+  X(testing, neap_push_testing)
 
 typedef struct submodule {
   const char *name;

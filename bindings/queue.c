@@ -70,11 +70,12 @@ static void describe_join(lua_State *L, neap_wait *wait) {
   lua_pushfstring(L, "queue join (%I unfinished)", (LUAI_UACINT)q->unfinished);
 }
 
-static const neap_wait_kind get_kind = {"queue get", NULL, abandon_get, NULL};
+static const neap_wait_kind get_kind = {"queue get", NULL, abandon_get, NULL,
+                                        NULL};
 static const neap_wait_kind put_kind = {"queue put", NULL, abandon_put,
-                                        describe_put};
+                                        describe_put, NULL};
 static const neap_wait_kind join_kind = {"queue join", NULL, NULL,
-                                         describe_join};
+                                         describe_join, NULL};
 
 static queue *check_queue(lua_State *L) {
   return neap_object_check(L, TYPE_NAME);

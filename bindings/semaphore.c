@@ -49,7 +49,8 @@ static void abandon(neap_wait *wait) {
   admit(s);
 }
 
-static const neap_wait_kind semaphore_kind = {"semaphore", NULL, abandon, NULL};
+static const neap_wait_kind semaphore_kind = {"semaphore", NULL, abandon, NULL,
+                                              NULL};
 
 /* Returns what is wrong, or NULL. */
 static const char *release(semaphore *s) {

@@ -6,7 +6,7 @@
 #include "bindings/neap.h"
 #include "runtime/wait.h"
 
-static const neap_wait_kind sleep_kind = {"sleep", NULL, NULL, NULL};
+static const neap_wait_kind sleep_kind = {"sleep", NULL, NULL, NULL, NULL};
 
 /* The deadline has come. As in asyncio, that costs a turn in the queue, and the
  * task runs in the next pass: a cancellation in the same instant wins. */

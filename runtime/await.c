@@ -12,8 +12,9 @@ static neap_future *awaited_future(neap_wait *wait) {
 }
 
 /* Cancelling the awaiter cancels what it awaits. */
-static const neap_wait_kind await_kind = {"await", awaited_future, NULL, NULL};
-static const neap_wait_kind await_done_kind = {"await", NULL, NULL, NULL};
+static const neap_wait_kind await_kind = {"await", awaited_future, NULL, NULL,
+                                          NULL};
+static const neap_wait_kind await_done_kind = {"await", NULL, NULL, NULL, NULL};
 
 neap_future *neap_awaited(neap_task *task) {
   const neap_wait_kind *kind = task->wait.kind;

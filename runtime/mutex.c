@@ -73,7 +73,7 @@ static void describe(lua_State *L, neap_wait *wait) {
   lua_pop(L, 1);
 }
 
-static const neap_wait_kind lock_kind = {"lock", NULL, abandon, describe};
+static const neap_wait_kind lock_kind = {"lock", NULL, abandon, describe, NULL};
 
 int neap_mutex_park(lua_State *L, neap_mutex *mutex, neap_task *task,
                     lua_KFunction k, lua_KContext ctx) {

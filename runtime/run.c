@@ -105,13 +105,19 @@ static void drop_callbacks(lua_State *L, neap_runtime *rt) {
   while ((job = neap_clock_take_due(&rt->clock, NEAP_NEVER)) != NULL) {
     neap_loop_append(rt, job);
   }
+  neap_list kept; /* of streams, which outlive a run */
+  neap_list_init(&kept);
   neap_link *link;
   while ((link = neap_list_shift(&rt->ready)) != NULL) {
     neap_job *ready = NEAP_CONTAINER_OF(link, neap_job, link);
     neap_callback *callback = neap_job_callback(ready);
-    NEAP_CHECK(callback != NULL);
-    neap_callback_cancel(L, callback);
+    if (callback != NULL) {
+      neap_callback_cancel(L, callback);
+    } else {
+      neap_list_append(&kept, link);
+    }
   }
+  neap_list_splice(&rt->ready, &kept);
 }
 
 bool neap_run(lua_State *L, neap_runtime *rt, int nargs) {

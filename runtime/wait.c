@@ -121,4 +121,7 @@ void neap_wake_job(neap_runtime *rt, neap_job *job) {
 
 void neap_throw(neap_task *task, neap_outcome outcome) {
   make_ready(task, outcome);
+  if (task->wait.kind->leave != NULL) {
+    task->wait.kind->leave(&task->wait);
+  }
 }

@@ -30,6 +30,9 @@ typedef struct neap_wait_kind {
   /* [-0, +1, m] Pushes what is waited for, in more words than the name: "lock
    * held by Task-2". NULL: the name does. */
   void (*describe)(lua_State *L, neap_wait *wait);
+  /* The task has just been cancelled: ends what was under way for it, and uses
+   * what lies on its stack. NULL if nothing is. Never raises. */
+  void (*leave)(neap_wait *wait);
 } neap_wait_kind;
 
 typedef enum neap_outcome {

@@ -20,10 +20,12 @@ local PRIVATE_FILES = { ["internal.c"] = true, ["coroutine.c"] = true, ["exit.c"
 -- How the names in a table are written, where the names of file and table do not tell.
 local PREFIXES = {
   ["callback.c methods"] = "handle:",
+  ["file.c functions"] = "neap.fs.",
   ["future.c common_methods"] = "task:",
   ["future.c future_methods"] = "future:",
   ["testing.c clock_methods"] = "clock:",
   ["timeout.c scope_methods"] = "scope:",
+  ["watch.c functions"] = "neap.fs.",
 }
 
 -- The same for tables in Lua; false for private ones.
@@ -137,6 +139,8 @@ local function objects()
     { "queue:", neap.priority_queue() },
     { "variable:", neap.context_var "x" },
     { "neap.Error:", neap.Error() },
+    { "file:", neap.fs.open "/dev/null" },
+    { "watch:", (neap.fs.watch "/dev/null") },
   }
 end
 
