@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -251,9 +252,19 @@ void neap_file_read(neap_file_work *w) {
   }
 }
 
+/* A pipe without a reader is an error of the write's, no signal. The thread is
+ * the pool's, and stays so. */
+static void block_sigpipe(void) {
+  sigset_t set;
+  sigemptyset(&set);
+  sigaddset(&set, SIGPIPE);
+  pthread_sigmask(SIG_BLOCK, &set, NULL);
+}
+
 void neap_file_write(neap_file_work *w) {
   const char *from = w->text;
   size_t left = w->length;
+  block_sigpipe();
   w->status = 0;
   while (left > 0 && w->status >= 0) {
     size_t most = left > MOST_AT_ONCE ? MOST_AT_ONCE : left;

@@ -118,7 +118,7 @@ describe("an open file", function()
     local path = dir .. "/fifo"
     assert(os.execute("unset LD_PRELOAD; mkfifo " .. path))
     local file = fs.open(path, "r+") -- Linux: does not wait for the other end
-    return file, fs.open(path, "w")
+    return file, fs.open(path, "r+") -- a reader, too: the bytes have somewhere to go
   end
 
   it("does one thing at a time, in the order of the calls", with_directory(function(dir)
@@ -196,6 +196,17 @@ describe("an open file", function()
     assert.is_true(task:cancelled())
     writer:write "x"
     while not tostring(file):find "closed>$" do neap.sleep(0) end
+  end))
+
+  it("a pipe without a reader is an error, not the end", with_directory(function(dir)
+    local path = dir .. "/fifo"
+    assert(os.execute("unset LD_PRELOAD; mkfifo " .. path))
+    local reader = fs.open(path, "r+")
+    local writer <close> = fs.open(path, "w")
+    reader:close()
+    local ok, err = pcall(writer.write, writer, "x")
+    assert.is_false(ok)
+    assert.are.equal("EPIPE write", err.code .. " " .. err.syscall)
   end))
 
   it("is closed by the collector", with_directory(function(dir)
