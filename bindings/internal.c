@@ -204,6 +204,12 @@ static int l_set_context(lua_State *L) {
   return 0;
 }
 
+/* net() -> what neap/net.lua needs of C */
+static int l_net(lua_State *L) {
+  neap_push_net(L, neap_runtime_up(L));
+  return 1;
+}
+
 static const luaL_Reg functions[] = {
     {"wait_done",        l_wait_done       },
     {"is_future",        l_is_future       },
@@ -219,6 +225,7 @@ static const luaL_Reg functions[] = {
     {"report",           l_report          },
     {"get_context",      l_get_context     },
     {"set_context",      l_set_context     },
+    {"net",              l_net             },
     {NULL,               NULL              },
 };
 

@@ -33,6 +33,15 @@ void neap_push_dns(lua_State *L, neap_runtime *rt);
 void neap_bind_file(lua_State *L, neap_runtime *rt);
 void neap_bind_watch(lua_State *L, neap_runtime *rt);
 
+/* [-0, +1, m] Pushes what neap/net.lua needs of C. */
+void neap_push_net(lua_State *L, neap_runtime *rt);
+
+/* [-0, +0, m] Makes the class of streams. May be called again. */
+void neap_open_streams(lua_State *L, neap_runtime *rt);
+
+/* [-0, +1, m] Pushes neap.testing.memory_stream. */
+void neap_push_memory_stream(lua_State *L, neap_runtime *rt);
+
 /* [-0, +0, m] Gives the module table on the top the parts that are made at
  * first use: an absent field is looked for among them. */
 void neap_add_parts(lua_State *L, neap_runtime *rt);

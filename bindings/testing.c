@@ -97,6 +97,8 @@ void neap_push_testing(lua_State *L, neap_runtime *rt) {
   lua_pushboolean(L, 0);
   lua_setfield(L, -2, "__metatable");
   neap_set_class(L, rt, clock_metamethods, clock_methods);
-  lua_createtable(L, 0, 2);
+  lua_createtable(L, 0, 4);
   neap_set_functions(L, rt, functions);
+  neap_push_memory_stream(L, rt);
+  lua_setfield(L, -2, "memory_stream");
 }

@@ -27,6 +27,7 @@ typedef enum neap_origin {
   NEAP_BY_TIMEOUT,
   NEAP_BY_SHUTDOWN,
   NEAP_BY_INTERRUPT,
+  NEAP_BY_PEER, /* the other side of a connection has gone */
 } neap_origin;
 
 typedef struct neap_request_to_cancel {

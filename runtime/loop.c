@@ -3,6 +3,7 @@
 
 #include "runtime/alloc.h"
 #include "runtime/interrupt.h"
+#include "runtime/io.h"
 
 /* libuv is polled after so many passes, or nanoseconds, of ready work. */
 enum { MAX_PASSES = 64, UNTIMED_PASSES = 16, LOOK_EVERY = 4 };
@@ -23,6 +24,7 @@ static void on_timer(uv_timer_t *timer) {
 int neap_loop_open(neap_runtime *rt) {
   neap_list_init(&rt->ready);
   neap_list_init(&rt->batch);
+  neap_list_init(&rt->io);
   int err = uv_loop_init(&rt->uv);
   if (err != 0) {
     return err;
@@ -187,6 +189,33 @@ static void poll_now_and_then(neap_runtime *rt) {
   }
 }
 
+static bool is_waited_for(neap_runtime *rt) {
+  for (neap_link *l = rt->io.next; l != &rt->io; l = l->next) {
+    neap_io *io = NEAP_CONTAINER_OF(l, neap_io, link);
+    if (io->holds_clock(io)) {
+      return true;
+    }
+  }
+  return false;
+}
+
+/* Whether a task waits for the world outside, which holds a virtual clock: all
+ * that libuv knows does, apart from handles that say they do not. */
+static bool holds_clock(neap_runtime *rt) {
+  if (is_waited_for(rt)) {
+    return true;
+  }
+  poll(rt, UV_RUN_NOWAIT); /* what has happened comes before what will */
+  for (neap_link *l = rt->io.next; l != &rt->io; l = l->next) {
+    uv_unref(NEAP_CONTAINER_OF(l, neap_io, link)->handle);
+  }
+  bool holds = has_io(rt);
+  for (neap_link *l = rt->io.next; l != &rt->io; l = l->next) {
+    uv_ref(NEAP_CONTAINER_OF(l, neap_io, link)->handle);
+  }
+  return holds;
+}
+
 /* Nothing is ready: waits for the next deadline or for libuv. False if neither
  * will ever come. */
 static bool wait_for_work(neap_runtime *rt) {
@@ -197,9 +226,9 @@ static bool wait_for_work(neap_runtime *rt) {
   }
   if (!rt->clock.is_virtual) {
     wait_until(rt, deadline);
-  } else if (io) {
-    wait_until(rt, NEAP_NEVER); /* real I/O holds the clock */
-  } else {
+  } else if (io && (deadline == NEAP_NEVER || holds_clock(rt))) {
+    wait_until(rt, NEAP_NEVER);
+  } else if (neap_list_empty(&rt->ready)) {
     rt->clock.virtual_now = deadline;
   }
   rt->trace.now = neap_clock_now(&rt->clock);

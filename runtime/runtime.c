@@ -14,6 +14,7 @@
 #include "runtime/report.h"
 #include "runtime/scope.h"
 #include "runtime/task.h"
+#include "runtime/transport.h"
 
 static const char runtime_key = 0; /* its address is the registry key */
 
@@ -34,6 +35,7 @@ static int runtime_gc(lua_State *L) {
   neap_list_init(&rt->ready);
   neap_list_init(&rt->batch);
   neap_loop_close(rt);
+  neap_uv_scratch_free(rt);
   neap_clock_free(&rt->clock);
   neap_scopes_close(rt);
   neap_anchors_close(rt);

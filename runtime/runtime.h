@@ -66,6 +66,8 @@ struct neap_runtime {
   neap_list batch;   /* jobs of the pass that runs */
   uint64_t last_poll;
   unsigned passes_since_poll;
+  neap_list io;  /* open handles that tasks may wait for: io.h */
+  char *scratch; /* what is received is put here first: uv_transport.c */
   bool loop_open;
   bool running; /* inside neap_loop_run */
   bool closed;  /* nothing works any more */

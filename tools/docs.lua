@@ -15,7 +15,9 @@ local PAGES = { "docs/reference.md", "docs/io.md", "docs/http.md", "docs/testing
 
 -- Files whose tables are no part of the module: what replaces standard functions, and
 -- what neap's own Lua calls.
-local PRIVATE_FILES = { ["internal.c"] = true, ["coroutine.c"] = true, ["exit.c"] = true }
+local PRIVATE_FILES = {
+  ["internal.c"] = true, ["net.c"] = true, ["coroutine.c"] = true, ["exit.c"] = true,
+}
 
 -- How the names in a table are written, where the names of file and table do not tell.
 local PREFIXES = {
@@ -29,7 +31,9 @@ local PREFIXES = {
 }
 
 -- The same for tables in Lua; false for private ones.
-local CLASSES = { neap = "neap.", Group = "group:", Variable = "variable:", Completion = false }
+local CLASSES = {
+  neap = "neap.", Server = "server:", Group = "group:", Variable = "variable:", Completion = false,
+}
 
 local problems = 0
 
@@ -141,6 +145,8 @@ local function objects()
     { "neap.Error:", neap.Error() },
     { "file:", neap.fs.open "/dev/null" },
     { "watch:", (neap.fs.watch "/dev/null") },
+    { "stream:", (neap.testing.memory_stream()) },
+    { "server:", neap.net.listen("127.0.0.1", 0, print) },
   }
 end
 

@@ -118,6 +118,16 @@ describe("neap.gather", function()
     assert.are.same({ 0, "task", "future" }, { passes(neap.gather, task, future) })
   end))
 
+  it("F07 of one function twice makes two tasks", in_loop(function()
+    local calls = 0
+    local function count()
+      calls = calls + 1
+      return calls
+    end
+    assert.are.same({ 1, 2 }, { neap.gather(count, count) })
+    assert.are.same({ 3, 4, n = 2 }, neap.gather { count, count })
+  end))
+
   it("F07 of one task twice runs it once and returns its value twice", in_loop(function()
     local runs = 0
     local task = neap.create_task(function()

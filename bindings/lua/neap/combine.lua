@@ -115,7 +115,7 @@ local function gather(futures, n, return_exceptions)
   return outer:await()
 end
 
---- Tasks and Futures for the n members of the list; the same one for the same.
+--- Tasks and Futures for the n members of the list.
 local function ensure_all(list, n)
   for i = 1, n do -- all are good before any is started
     if not is_future(list[i]) and type(list[i]) ~= "function" then
@@ -123,12 +123,8 @@ local function ensure_all(list, n)
         .. "got %s)"):format(i, type(list[i])), 3)
     end
   end
-  local futures, made = {}, {}
-  for i = 1, n do
-    local x = list[i]
-    made[x] = made[x] or ensure(x, "gather", i)
-    futures[i] = made[x]
-  end
+  local futures = {}
+  for i = 1, n do futures[i] = ensure(list[i], "gather", i) end
   return futures
 end
 

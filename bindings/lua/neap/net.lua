@@ -1,0 +1,213 @@
+-- SPDX-License-Identifier: MIT
+-- net.lua - connections and servers, composed of what net.c gives.
+local neap, internal = ...
+
+local c = internal.net()
+local is = neap.is
+local report = internal.report
+
+local net = {}
+
+local function check_string(value, index, what)
+  if type(value) ~= "string" then
+    error(("bad argument #%d to '%s' (string expected, got %s)")
+      :format(index, what, value == nil and "no value" or type(value)), 3)
+  end
+end
+
+local function check_port(value, what)
+  local port = math.tointeger(tonumber(value))
+  if not port or port < 0 or port > 65535 then
+    error(("bad argument #2 to '%s' (a port expected, got %s)")
+      :format(what, type(value) == "number" and value or type(value)), 3)
+  end
+  return port
+end
+
+local function check_handler(value, index, what)
+  if type(value) ~= "function" then
+    error(("bad argument #%d to '%s' (function expected, got %s)")
+      :format(index, what, value == nil and "no value" or type(value)), 3)
+  end
+end
+
+local function check_options(options, known, index, what)
+  if options == nil then return {} end
+  if type(options) ~= "table" then
+    error(("bad argument #%d to '%s' (table expected, got %s)")
+      :format(index, what, type(options)), 3)
+  end
+  for name in pairs(options) do
+    if not known[name] then
+      error(("'%s' has no option '%s'"):format(what, tostring(name)), 3)
+    end
+  end
+  return options
+end
+
+local function check_number(options, name, what)
+  local value = options[name]
+  if value ~= nil and (math.type(value) ~= "integer" or value < 1) then
+    error(("bad option '%s' of '%s' (a positive integer expected)"):format(name, what), 3)
+  end
+  return value
+end
+
+--- The addresses of a host, as texts.
+local function resolve(host, port)
+  if c.is_address(host) then return { host } end
+  local addresses = {}
+  for _, entry in ipairs(neap.dns.getaddrinfo(host, port, { socktype = "stream" })) do
+    addresses[#addresses + 1] = entry.address
+  end
+  return addresses
+end
+
+-- ---- connections ----
+
+--- connect(host, port[, options]) -> Stream
+function net.connect(host, port, options)
+  check_string(host, 1, "connect")
+  port = check_port(port, "connect")
+  check_options(options, {}, 3, "connect")
+  internal.check_current()
+  local first
+  for _, address in ipairs(resolve(host, port)) do
+    local ok, stream = neap.pcall(c.connect_tcp, address, port)
+    if ok then return stream end
+    first = first or stream
+  end
+  error(first, 0)
+end
+
+--- connect_unix(path) -> Stream
+function net.connect_unix(path)
+  return c.connect_unix(path)
+end
+
+-- ---- servers ----
+
+local Server = { __name = "neap.net.Server", __metatable = false }
+Server.__index = Server
+
+--- Seconds before accept is tried again when the system had no descriptor to spare.
+local ACCEPT_PAUSE = 0.05
+
+local function is_out_of_descriptors(err)
+  return is(err, neap.OSError) and (err.code == "EMFILE" or err.code == "ENFILE"
+    or err.code == "ENOBUFS" or err.code == "ENOMEM" or err.code == "ECONNABORTED")
+end
+
+--- Serves one connection, which ends with its handler.
+local function serve(server, stream)
+  local connection <close> = stream
+  local _ <close> = setmetatable({}, { __close = function()
+    server.tasks[neap.current_task()] = nil
+    server.count = server.count - 1
+    if server.count < server.max_connections then server.room:set() end
+    if server.count == 0 then server.idle:set() end
+  end })
+  local ok, err = xpcall(server.handler, internal.traceback_handler, connection)
+  if not ok and not is(err, neap.CancelledError) then
+    report("Exception in the handler of a connection", err)
+  end
+end
+
+local function accept_all(server)
+  local listener = server.listener
+  while not server.closing do
+    if server.count >= server.max_connections then
+      server.room:clear()
+      server.room:wait()
+    end
+    local ok, stream = neap.pcall(listener.accept, listener)
+    if ok then
+      server.count = server.count + 1
+      server.idle:clear()
+      server.tasks[neap.create_task(serve, server, stream)] = true
+    elseif server.closing then
+      return
+    elseif is_out_of_descriptors(stream) then
+      neap.sleep(ACCEPT_PAUSE)
+    else
+      report("Exception while connections were accepted", stream)
+      return
+    end
+  end
+end
+
+local function new_server(listener, handler, options)
+  local server = setmetatable({
+    listener = listener, handler = handler, tasks = {}, count = 0, closing = false,
+    max_connections = options.max_connections or math.huge,
+    idle = neap.event(), room = neap.event(), closed = neap.event(),
+  }, Server)
+  server.idle:set()
+  server.acceptor = neap.create_task(accept_all, server)
+  return server
+end
+
+local LISTEN_OPTIONS = { backlog = true, max_connections = true }
+
+--- listen(host, port, handler[, options]) -> Server
+function net.listen(host, port, handler, options)
+  check_string(host, 1, "listen")
+  port = check_port(port, "listen")
+  check_handler(handler, 3, "listen")
+  options = check_options(options, LISTEN_OPTIONS, 4, "listen")
+  check_number(options, "max_connections", "listen")
+  internal.check_current()
+  local address = resolve(host, port)[1]
+  local listener = c.listen_tcp(address, port, check_number(options, "backlog", "listen"))
+  return new_server(listener, handler, options)
+end
+
+--- listen_unix(path, handler[, options]) -> Server
+function net.listen_unix(path, handler, options)
+  check_string(path, 1, "listen_unix")
+  check_handler(handler, 2, "listen_unix")
+  options = check_options(options, LISTEN_OPTIONS, 3, "listen_unix")
+  check_number(options, "max_connections", "listen_unix")
+  internal.check_current()
+  local listener = c.listen_unix(path, check_number(options, "backlog", "listen_unix"))
+  return new_server(listener, handler, options)
+end
+
+--- server:close(): no more connections are taken; those that are there go on
+function Server:close()
+  if self.closing then return end
+  self.closing = true
+  self.listener:close()
+  self.acceptor:cancel()
+  self.closed:set()
+end
+
+--- server:wait_closed(): until it is closed and its last connection has ended
+function Server:wait_closed()
+  self.closed:wait()
+  self.idle:wait()
+end
+
+--- server:sockname() -> host, port; or path
+function Server:sockname()
+  return self.listener:sockname()
+end
+
+--- server:serve_forever(): until it is closed; closes it if the caller is cancelled
+function Server:serve_forever()
+  local _ <close> = self
+  self.closed:wait()
+end
+
+--- At a block's end: closed, its connections cancelled and waited for.
+function Server:__close()
+  self:close()
+  for task in pairs(self.tasks) do task:cancel() end
+  self.idle:wait()
+end
+
+function Server:__tostring()
+  return ("<Server%s, connections: %d>"):format(self.closing and " closed" or "", self.count)
+end
+
+return net

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: MIT */
+/* stream.h - bytes in and out for tasks, whatever carries them.
+ *
+ * What comes in is put into one buffer, by C alone, until a task that waits for
+ * it has all it asked for. While nobody reads, no more than a fixed amount is
+ * taken in. What goes out is tried at once; a task waits only if the other side
+ * is slow, and its bytes stay on its own stack meanwhile. */
+#ifndef NEAP_STREAM_H
+#define NEAP_STREAM_H
+
+#include <lua.h>
+
+#include "runtime/buffer.h"
+#include "runtime/io.h"
+#include "runtime/list.h"
+#include "runtime/runtime.h"
+#include "runtime/task.h"
+#include "runtime/transport.h"
+
+/* Bytes that are read ahead, and the longest line unless told otherwise. */
+enum { NEAP_STREAM_READ_AHEAD = 65536, NEAP_STREAM_LIMIT = 65536 };
+
+/* Its address is the registry key of the metatable of streams. */
+extern const char neap_stream_metatable;
+
+/* Owner: Lua's collector. Its transport lives on its own. */
+typedef struct neap_stream {
+  neap_sink sink; /* first */
+  neap_runtime *rt;
+  neap_transport *transport; /* NULL once closed */
+  neap_io io;
+  neap_buffer in;
+  size_t limit;      /* of lines */
+  int read_status;   /* 0, or why nothing more comes in: UV_EOF, an error */
+  int write_status;  /* 0, or why nothing more goes out */
+  int status;        /* of the operation that a task waited for */
+  bool reading;      /* the transport delivers */
+  bool writing;      /* the transport has bytes, or a shutdown, under way */
+  bool turn;         /* the next writer has been woken, but did not run yet */
+  neap_list readers; /* at most one */
+  neap_list writers; /* first: the one whose bytes are under way */
+
+  /* What the reader waits for: so many bytes, or a pattern (on its stack). */
+  size_t wanted;
+  const char *pattern;
+  size_t pattern_length;
+  size_t scanned;
+
+  neap_task *watcher; /* is cancelled when the peer ends; NULL: nobody */
+  neap_job watch;     /* the cancellation, ready */
+} neap_stream;
+
+/* [-0, +1, m] Pushes a stream without a transport. */
+neap_stream *neap_stream_new(lua_State *L, neap_runtime *rt);
+
+/* Gives it one; both are open from then on. */
+void neap_stream_attach(neap_stream *stream, neap_transport *transport);
+
+/* Ends everything under way with an error and lets go of the transport. */
+void neap_stream_close(neap_stream *stream);
+
+/* Makes sure that what comes in arrives. 0, or an error. */
+int neap_stream_start_reading(neap_stream *stream);
+
+/* After bytes were taken out of the buffer: reading may go on. */
+void neap_stream_consumed(neap_stream *stream);
+
+/* Cancels `task` when nothing more will come in, unless something is left to be
+ * read. One at a time. */
+void neap_stream_watch(neap_stream *stream, neap_task *task);
+void neap_stream_unwatch(neap_stream *stream);
+
+/* [-?, +?, v] Waits as one of the stream's; `return neap_stream_park_…`. */
+int neap_stream_park_reader(lua_State *L, neap_stream *stream, lua_KFunction k,
+                            lua_KContext ctx);
+int neap_stream_park_writer(lua_State *L, neap_stream *stream, lua_KFunction k);
+
+/* [-?, +?, v] The same until it is this writer's turn. */
+int neap_stream_park_turn(lua_State *L, neap_stream *stream, lua_KFunction k);
+
+/* Lets the next writer go on. */
+void neap_stream_next_writer(neap_stream *stream);
+
+#endif

@@ -1,0 +1,244 @@
+-- Connections and servers.
+local neap = require "neap"
+local net = require "neap.net"
+local in_loop = require "spec.support.loop"
+local process = require "spec.support.process"
+
+--- Lets libuv have several turns.
+local function pause()
+  for _ = 1, 200 do neap.sleep(0) end
+end
+
+local function fails_with(code, fn, ...)
+  local ok, err = pcall(fn, ...)
+  assert.is_false(ok)
+  assert.is_true(neap.is(err, neap.OSError), tostring(err))
+  assert.are.equal(code, err.code)
+  return err
+end
+
+local function message_of(fn, ...)
+  local ok, err = pcall(fn, ...)
+  assert.is_false(ok)
+  return tostring(err)
+end
+
+local function echo(stream)
+  for line in stream:lines() do stream:write(line, "\n") end
+end
+
+describe("net.listen", function()
+  it("serves each connection in a task, and closes it when the handler returns", in_loop(function()
+    local server = net.listen("127.0.0.1", 0, echo)
+    local a, b = net.connect(server:sockname()), net.connect(server:sockname())
+    b:write "b\n"
+    a:write "a\n"
+    assert.are.same({ "a", "b" }, { a:read_line(), b:read_line() })
+    a:shutdown()
+    assert.is_nil(a:read())
+    server:close()
+    local closed = neap.create_task(server.wait_closed, server)
+    b:write "still\n"
+    assert.are.equal("still", b:read_line())
+    assert.is_false(closed:done())
+    b:close()
+    closed:await()
+    fails_with("ECONNREFUSED", net.connect, "127.0.0.1", 1)
+  end))
+
+  it("an error in a handler is reported and ends that connection alone", in_loop(function(reports)
+    local server <close> = net.listen("127.0.0.1", 0, function(stream)
+      if stream:read_line() == "fail" then error "oops" end
+      stream:write "fine"
+    end)
+    local a, b = net.connect(server:sockname()), net.connect(server:sockname())
+    a:write "fail\n"
+    assert.is_nil(a:read())
+    b:write "go on\n"
+    assert.are.equal("fine", b:read_all())
+    assert.are.equal(1, #reports)
+    assert.are.equal("Exception in the handler of a connection", reports[1].message)
+    assert.matches("oops", reports[1].exception)
+    reports[1] = nil
+  end))
+
+  it("takes no more than max_connections at a time", in_loop(function()
+    local most, now = 0, 0
+    local server <close> = net.listen("127.0.0.1", 0, function(stream)
+      now = now + 1
+      most = math.max(most, now)
+      stream:read()
+      pause()
+      now = now - 1
+    end, { max_connections = 2 })
+    local function client()
+      local stream <close> = net.connect(server:sockname())
+      stream:write "x"
+      return stream:read_all()
+    end
+    neap.gather(client, client, client, client, client)
+    assert.are.equal(2, most)
+  end))
+
+  it("at a block's end cancels its connections and waits for their cleanup", in_loop(function()
+    local log = {}
+    do
+      local server <close> = net.listen("127.0.0.1", 0, function(stream)
+        log[#log + 1] = tostring(select(2, pcall(stream.read, stream)))
+        neap.sleep(1)
+        log[#log + 1] = "cleaned up"
+      end)
+      net.connect(server:sockname())
+      pause()
+    end
+    assert.are.same({ "CancelledError", "cleaned up" }, log)
+  end))
+
+  it("serve_forever ends when it is closed, and closes when it is cancelled", in_loop(function()
+    local server = net.listen("127.0.0.1", 0, echo)
+    local serving = neap.create_task(server.serve_forever, server)
+    neap.sleep(0)
+    server:close()
+    serving:await()
+    server = net.listen("127.0.0.1", 0, echo)
+    serving = neap.create_task(server.serve_forever, server)
+    neap.sleep(0)
+    local _, port = server:sockname()
+    serving:cancel()
+    assert.is_false((pcall(serving.await, serving)))
+    fails_with("ECONNREFUSED", net.connect, "127.0.0.1", port)
+  end))
+
+  it("refuses an address in use, and one that is not the machine's", in_loop(function()
+    local server <close> = net.listen("127.0.0.1", 0, echo)
+    local _, port = server:sockname()
+    local err = fails_with("EADDRINUSE", net.listen, "127.0.0.1", port, echo)
+    assert.matches("127.0.0.1:" .. port, err.message)
+    fails_with("EADDRNOTAVAIL", net.listen, "192.0.2.1", 0, echo)
+  end))
+
+  it("does not hold a virtual clock while nobody waits for it", in_loop(function()
+    local server <close> = net.listen("127.0.0.1", 0, echo)
+    neap.sleep(3600)
+    assert.are.equal(3600.0, neap.time())
+    local stream <close> = net.connect(server:sockname())
+    stream:write "on\n"
+    assert.are.equal("on", stream:read_line())
+  end))
+end)
+
+describe("net.connect", function()
+  it("raises what the system says, with the address", in_loop(function()
+    local err = fails_with("ECONNREFUSED", net.connect, "127.0.0.1", 1)
+    assert.are.equal("connect", err.syscall)
+    assert.are.equal("connect '127.0.0.1:1': connection refused (ECONNREFUSED)", err.message)
+  end))
+
+  it("is cancelled cleanly", in_loop(function()
+    local connecting = neap.create_task(net.connect, "127.0.0.1", 1)
+    neap.sleep(0)
+    connecting:cancel()
+    local ok, err = pcall(connecting.await, connecting)
+    assert.is_false(ok)
+    assert.is_true(neap.is(err, neap.CancelledError))
+  end))
+
+  it("connects over IPv6", in_loop(function()
+    local available, server = pcall(net.listen, "::1", 0, echo)
+    if not available then return end -- the machine has no IPv6
+    local stream = net.connect("::1", select(2, server:sockname()))
+    assert.are.equal("::1", (stream:peername()))
+    stream:close()
+    server:close()
+    server:wait_closed()
+  end))
+
+  it("misuse is an argument error", in_loop(function()
+    assert.matches("#1 to 'connect' %(string expected, got no value", message_of(net.connect))
+    assert.matches("#2 to 'connect' %(a port expected, got 70000",
+      message_of(net.connect, "a", 70000))
+    assert.matches("no option 'tsl'", message_of(net.connect, "127.0.0.1", 1, { tsl = true }))
+    assert.matches("#3 to 'listen' %(function expected", message_of(net.listen, "127.0.0.1", 0))
+    assert.matches("'max_connections' of 'listen'",
+      message_of(net.listen, "127.0.0.1", 0, print, { max_connections = 0 }))
+  end))
+end)
+
+describe("net.connect_unix", function()
+  it("checks its path", in_loop(function()
+    fails_with("ENOENT", net.connect_unix, "/nonexistent/socket")
+    assert.matches("too long", message_of(net.connect_unix, ("x"):rep(200)))
+    assert.matches("contains a zero", message_of(net.connect_unix, "a\0b"))
+    assert.matches("is empty", message_of(net.connect_unix, ""))
+  end))
+end)
+
+describe("a connection that breaks", function()
+  it("reset by the peer, it is an error to read and to write", in_loop(function()
+    local server <close> = net.listen("127.0.0.1", 0, function(stream)
+      stream:read_exactly(1)
+      -- What is left unread when a socket is closed makes the system reset it.
+    end)
+    local stream = net.connect(server:sockname())
+    stream:write(("x"):rep(100000))
+    local ok, err = pcall(function()
+      while true do
+        stream:write(("x"):rep(100000))
+        neap.sleep(0)
+      end
+    end)
+    assert.is_false(ok)
+    assert.is_true(err.code == "ECONNRESET" or err.code == "EPIPE", tostring(err))
+  end))
+end)
+
+describe("the program", function()
+  it("is not ended by SIGPIPE", function()
+    local result = process.run { "neap", "-e", [[
+      local neap, net = require "neap", require "neap.net"
+      local server <close> = net.listen("127.0.0.1", 0, function(s) s:close() end)
+      local s = net.connect(server:sockname())
+      s:read()
+      for _ = 1, 10 do
+        local ok, err = pcall(s.write, s, "x")
+        if not ok then print(err.code) break end
+        neap.sleep(0.01)
+      end]] }
+    assert.are.equal(0, result.code, result.stderr)
+    assert.matches("EPIPE", result.stdout)
+  end)
+
+  it("ends with connections and servers in every state", function()
+    local result = process.run { "neap", "-e", [[
+      local neap, net = require "neap", require "neap.net"
+      local server = net.listen("127.0.0.1", 0, function(s) s:read_all() end)
+      local a, b, c = net.connect(server:sockname()), net.connect(server:sockname()), nil
+      neap.create_task(a.read, a)
+      neap.create_task(b.write, b, ("x"):rep(10000000))
+      neap.create_task(net.connect, server:sockname())
+      local m = neap.testing.memory_stream()
+      neap.create_task(m.write, m, ("x"):rep(10000000))
+      neap.sleep(0.01)
+      print "end"]] }
+    assert.are.same({ code = 0, stdout = "end\n", stderr = "" }, result)
+  end)
+
+  it("survives a lack of descriptors, and goes on when there are some", function()
+    local result = process.run { "sh", "-c", ([[ulimit -n 40; exec %s/neap -e '
+      local neap, net = require "neap", require "neap.net"
+      local server = net.listen("127.0.0.1", 0, function(s) s:write "hi" s:read() end)
+      local host, port = server:sockname()
+      local streams = {}
+      for i = 1, 60 do
+        local ok, s = pcall(net.connect, host, port)
+        if not ok then print(s.code) break end
+        streams[#streams + 1] = s
+      end
+      for _, s in ipairs(streams) do s:close() end
+      neap.sleep(0.3)
+      local s = net.connect(host, port)
+      print(s:read())
+    ']]):format(os.getenv "NEAP_BUILD") }
+    assert.are.equal("EMFILE\nhi\n", result.stdout, result.stderr)
+  end)
+end)
