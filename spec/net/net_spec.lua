@@ -143,6 +143,13 @@ describe("net.connect", function()
     assert.is_true(neap.is(err, neap.CancelledError))
   end))
 
+  it("looks names up, and tries their addresses in turn", in_loop(function()
+    local server <close> = net.listen("127.0.0.1", 0, echo)
+    local stream <close> = net.connect("localhost", select(2, server:sockname()))
+    assert.are.equal("127.0.0.1", (stream:peername()))
+    fails_with("EAI_NONAME", net.connect, "nonexistent.invalid", 1)
+  end))
+
   it("connects over IPv6", in_loop(function()
     local available, server = pcall(net.listen, "::1", 0, echo)
     if not available then return end -- the machine has no IPv6

@@ -53,6 +53,9 @@ local function pause()
   for _ = 1, 200 do neap.sleep(0) end
 end
 
+-- More than the system keeps of what was written and not read.
+local MUCH = 16000000
+
 local function error_of(fn, ...)
   local ok, err = pcall(fn, ...)
   assert.is_false(ok)
@@ -124,7 +127,7 @@ for _, kind in ipairs { "memory", "tcp", "unix" } do
       local piece = ("0123456789"):rep(100)
       for _ = 1, 500 do a:write(piece) end
       a:shutdown()
-      assert.are.equal(piece:rep(500), reader:await())
+      assert.is_true(piece:rep(500) == reader:await())
       assert.are.equal("", b:read_all())
     end))
 
@@ -174,34 +177,27 @@ for _, kind in ipairs { "memory", "tcp", "unix" } do
     end))
 
     it("a writer waits while the other side is slow, and then all arrives", with(function(a, b)
-      local size = 3000000
-      local writer = neap.create_task(a.write, a, ("x"):rep(size), "y")
+      local writer = neap.create_task(a.write, a, ("x"):rep(MUCH), "y")
       pause()
       assert.is_false(writer:done())
-      local data = b:read_exactly(size + 1)
+      local data = b:read_exactly(MUCH + 1)
       writer:await()
-      assert.are.equal(size + 1, #data)
+      assert.are.equal(MUCH + 1, #data)
       assert.are.equal("xy", data:sub(-2))
     end))
 
     it("writers take turns, in their order", with(function(a, b)
       local letters = { "a", "b", "c" }
       for _, letter in ipairs(letters) do
-        neap.create_task(function()
-          a:write(letter:rep(2000000))
-          a:write(letter)
-        end)
+        neap.create_task(a.write, a, letter:rep(MUCH), "\n")
       end
-      neap.sleep(0)
       for _, letter in ipairs(letters) do
-        local data = b:read_exactly(2000000)
-        assert.are.equal(letter:rep(2000000), data)
+        assert.is_true(b:read_exactly(MUCH + 1) == letter:rep(MUCH) .. "\n")
       end
-      assert.are.equal("abc", b:read_exactly(3))
     end))
 
     it("a cancelled write closes the stream, whoever else writes", with(function(a, b)
-      local writer = neap.create_task(a.write, a, ("x"):rep(3000000))
+      local writer = neap.create_task(a.write, a, ("x"):rep(MUCH))
       local second = neap.create_task(a.write, a, "y")
       pause()
       writer:cancel()
@@ -213,7 +209,7 @@ for _, kind in ipairs { "memory", "tcp", "unix" } do
 
     it("close ends who reads and who writes with an error", with(function(a, b)
       local reader = neap.create_task(b.read, b)
-      local writer = neap.create_task(b.write, b, ("x"):rep(3000000))
+      local writer = neap.create_task(b.write, b, ("x"):rep(MUCH))
       pause()
       b:close()
       b:close()

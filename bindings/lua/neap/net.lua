@@ -58,7 +58,7 @@ local function resolve(host, port)
   if c.is_address(host) then return { host } end
   local addresses = {}
   for _, entry in ipairs(neap.dns.getaddrinfo(host, port, { socktype = "stream" })) do
-    addresses[#addresses + 1] = entry.address
+    addresses[#addresses + 1] = entry.addr
   end
   return addresses
 end
