@@ -15,6 +15,7 @@
 #define SUBMODULES(X)                                                          \
   X(dns, neap_push_dns)                                                        \
   X(fs, neap_push_fs)                                                          \
+  X(json, neap_push_json)                                                      \
   X(net, NULL)                                                                 \
   X(testing, neap_push_testing)
 

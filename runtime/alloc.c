@@ -37,41 +37,48 @@ size_t neap_alloc_bytes(void) {
   return atomic_load_explicit(&held, memory_order_relaxed);
 }
 
-/* libuv frees without telling a size, so each of its blocks starts with one. */
-typedef union uv_header {
+/* Libraries free without telling a size, so each of their blocks starts with
+ * one. */
+typedef union block_header {
   size_t size;
   max_align_t align;
-} uv_header;
+} block_header;
 
-static void *on_uv_realloc(void *ptr, size_t size) {
-  uv_header *old = ptr == NULL ? NULL : (uv_header *)ptr - 1;
+void *neap_resize(void *ptr, size_t size) {
+  block_header *old = ptr == NULL ? NULL : (block_header *)ptr - 1;
   size_t osize = old == NULL ? 0 : old->size;
-  if (size > SIZE_MAX - sizeof(uv_header)) {
+  if (size > SIZE_MAX - sizeof(block_header)) {
     return NULL;
   }
-  uv_header *header = neap_realloc(old, osize, size + sizeof(uv_header));
+  block_header *header = neap_realloc(old, osize, size + sizeof(block_header));
   if (header == NULL) {
     return NULL;
   }
-  header->size = size + sizeof(uv_header);
+  header->size = size + sizeof(block_header);
   return header + 1;
 }
 
-static void *on_uv_malloc(size_t size) {
-  return on_uv_realloc(NULL, size);
+void *neap_malloc(size_t size) {
+  return neap_resize(NULL, size);
 }
 
-static void *on_uv_calloc(size_t count, size_t size) {
+void *neap_calloc(size_t count, size_t size) {
   if (size != 0 && count > SIZE_MAX / size) {
     return NULL;
   }
-  void *block = on_uv_realloc(NULL, count * size);
+  void *block = neap_malloc(count * size);
   return block == NULL ? NULL : memset(block, 0, count * size);
 }
 
-static void on_uv_free(void *ptr) {
+char *neap_strdup(const char *text) {
+  size_t size = strlen(text) + 1;
+  char *copy = neap_malloc(size);
+  return copy == NULL ? NULL : memcpy(copy, text, size);
+}
+
+void neap_free(void *ptr) {
   if (ptr != NULL) {
-    uv_header *header = (uv_header *)ptr - 1;
+    block_header *header = (block_header *)ptr - 1;
     neap_realloc(header, header->size, 0);
   }
 }
@@ -79,6 +86,5 @@ static void on_uv_free(void *ptr) {
 int neap_set_allocator(neap_allocator fn, void *ud) {
   allocate = fn;
   allocate_ud = ud;
-  return uv_replace_allocator(on_uv_malloc, on_uv_realloc, on_uv_calloc,
-                              on_uv_free);
+  return uv_replace_allocator(neap_malloc, neap_resize, neap_calloc, neap_free);
 }
