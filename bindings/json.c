@@ -338,29 +338,42 @@ static void add_float(writer *w, double value) {
   add(w, text, strlen(text));
 }
 
+/* The Unicode standard, table 3-7: sequences of more than one byte, by the
+ * ranges of their first two. */
+static const struct utf8_row {
+  unsigned char first, first_end, second, second_end, count;
+} utf8_rows[] = {
+    {0xC2, 0xDF, 0x80, 0xBF, 2},
+    {0xE0, 0xE0, 0xA0, 0xBF, 3},
+    {0xE1, 0xEC, 0x80, 0xBF, 3},
+    {0xED, 0xED, 0x80, 0x9F, 3},
+    {0xEE, 0xEF, 0x80, 0xBF, 3},
+    {0xF0, 0xF0, 0x90, 0xBF, 4},
+    {0xF1, 0xF3, 0x80, 0xBF, 4},
+    {0xF4, 0xF4, 0x80, 0x8F, 4},
+};
+
 /* The length of the UTF-8 sequence at the start of `length` bytes, at least
- * one; 0 if it is none. The ranges are those of the Unicode standard, table
- * 3-7. */
+ * one; 0 if it is none. */
 static size_t utf8_sequence(const unsigned char *s, size_t length) {
-  unsigned char low = 0x80;
-  unsigned char high = 0xBF;
-  size_t count = s[0] < 0x80   ? 1
-                 : s[0] < 0xC2 ? 0
-                 : s[0] < 0xE0 ? 2
-                 : s[0] < 0xF0 ? 3
-                 : s[0] < 0xF5 ? 4
-                               : 0;
-  low = s[0] == 0xE0 ? 0xA0 : s[0] == 0xF0 ? 0x90 : low;
-  high = s[0] == 0xED ? 0x9F : s[0] == 0xF4 ? 0x8F : high;
-  if (count > length || (count > 1 && (s[1] < low || s[1] > high))) {
+  if (s[0] < 0x80) {
+    return 1;
+  }
+  const struct utf8_row *row = utf8_rows;
+  const struct utf8_row *end = row + sizeof utf8_rows / sizeof *utf8_rows;
+  while (row < end && (s[0] < row->first || s[0] > row->first_end)) {
+    row++;
+  }
+  if (row == end || row->count > length || s[1] < row->second ||
+      s[1] > row->second_end) {
     return 0;
   }
-  for (size_t i = 2; i < count; i++) {
-    if ((s[i] & 0xC0) != 0x80) {
+  for (size_t i = 2; i < row->count; i++) {
+    if (s[i] < 0x80 || s[i] > 0xBF) {
       return 0;
     }
   }
-  return count;
+  return row->count;
 }
 
 static void add_escape(writer *w, unsigned char c) {
