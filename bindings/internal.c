@@ -210,6 +210,18 @@ static int l_net(lua_State *L) {
   return 1;
 }
 
+/* signal() -> what neap/signal.lua needs of C */
+static int l_signal(lua_State *L) {
+  neap_push_signal(L, neap_runtime_up(L));
+  return 1;
+}
+
+/* process() -> what neap/process.lua needs of C */
+static int l_process(lua_State *L) {
+  neap_push_process(L, neap_runtime_up(L));
+  return 1;
+}
+
 static const luaL_Reg functions[] = {
     {"wait_done",        l_wait_done       },
     {"is_future",        l_is_future       },
@@ -226,6 +238,8 @@ static const luaL_Reg functions[] = {
     {"get_context",      l_get_context     },
     {"set_context",      l_set_context     },
     {"net",              l_net             },
+    {"signal",           l_signal          },
+    {"process",          l_process         },
     {NULL,               NULL              },
 };
 

@@ -34,8 +34,10 @@ void neap_push_dns(lua_State *L, neap_runtime *rt);
 void neap_bind_file(lua_State *L, neap_runtime *rt);
 void neap_bind_watch(lua_State *L, neap_runtime *rt);
 
-/* [-0, +1, m] Pushes what neap/net.lua needs of C. */
+/* [-0, +1, m] Each pushes what the Lua source of that name needs of C. */
 void neap_push_net(lua_State *L, neap_runtime *rt);
+void neap_push_signal(lua_State *L, neap_runtime *rt);
+void neap_push_process(lua_State *L, neap_runtime *rt);
 
 /* [-0, +0, m] Makes the class of streams. May be called again. */
 void neap_open_streams(lua_State *L, neap_runtime *rt);

@@ -17,6 +17,8 @@
   X(fs, neap_push_fs)                                                          \
   X(json, neap_push_json)                                                      \
   X(net, NULL)                                                                 \
+  X(process, NULL)                                                             \
+  X(signal, NULL)                                                              \
   X(testing, neap_push_testing)
 
 typedef struct submodule {

@@ -5,6 +5,7 @@
 #include "bindings/arg.h"
 #include "bindings/neap.h"
 #include "runtime/alloc.h"
+#include "runtime/io.h"
 #include "runtime/object.h"
 #include "runtime/os_error.h"
 #include "runtime/wait.h"
@@ -25,6 +26,7 @@ typedef struct event {
  * on_closed frees it. */
 typedef struct watcher {
   uv_fs_event_t uv;
+  neap_io io;
   neap_list events;
   unsigned count;
   int err;         /* the watch has broken */
@@ -36,6 +38,11 @@ typedef struct watcher {
 typedef struct box {
   watcher *w; /* NULL: closed */
 } box;
+
+static bool holds_clock(neap_io *io) {
+  watcher *w = NEAP_CONTAINER_OF(io, watcher, io);
+  return !neap_list_empty(&w->waiters);
+}
 
 static void free_events(watcher *w) {
   neap_link *link;
@@ -119,6 +126,7 @@ static int l_watch(lua_State *L) {
     uv_close((uv_handle_t *)&w->uv, on_closed);
     return neap_raise_os_error(L, rt, err, "watch", path);
   }
+  neap_io_open(rt, &w->io, (uv_handle_t *)&w->uv, holds_clock);
   lua_pushnil(L);
   lua_pushnil(L);
   lua_pushvalue(L, 2);
@@ -212,6 +220,7 @@ static int l_close(lua_State *L) {
   if (w != NULL) {
     b->w = NULL;
     neap_wake_all(&w->waiters);
+    neap_io_close(&w->io);
     uv_close((uv_handle_t *)&w->uv, on_closed);
   }
   return 0;
@@ -221,6 +230,7 @@ static int l_close(lua_State *L) {
 static int l_gc(lua_State *L) {
   box *b = check_box(L);
   if (b->w != NULL) {
+    neap_io_close(&b->w->io);
     uv_close((uv_handle_t *)&b->w->uv, on_closed);
     b->w = NULL;
   }

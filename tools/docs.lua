@@ -16,7 +16,8 @@ local PAGES = { "docs/reference.md", "docs/io.md", "docs/http.md", "docs/testing
 -- Files whose tables are no part of the module: what replaces standard functions, and
 -- what neap's own Lua calls.
 local PRIVATE_FILES = {
-  ["internal.c"] = true, ["net.c"] = true, ["coroutine.c"] = true, ["exit.c"] = true,
+  ["internal.c"] = true, ["net.c"] = true, ["process.c"] = true, ["coroutine.c"] = true,
+  ["exit.c"] = true,
 }
 
 -- How the names in a table are written, where the names of file and table do not tell.
@@ -26,13 +27,15 @@ local PREFIXES = {
   ["future.c common_methods"] = "task:",
   ["future.c future_methods"] = "future:",
   ["testing.c clock_methods"] = "clock:",
+  ["signal.c methods"] = "handler:",
   ["timeout.c scope_methods"] = "scope:",
   ["watch.c functions"] = "neap.fs.",
 }
 
 -- The same for tables in Lua; false for private ones.
 local CLASSES = {
-  neap = "neap.", Server = "server:", Group = "group:", Variable = "variable:", Completion = false,
+  neap = "neap.", Server = "server:", Process = "process:", Group = "group:",
+  Variable = "variable:", Completion = false,
 }
 
 local problems = 0
@@ -144,6 +147,8 @@ local function objects()
     { "variable:", neap.context_var "x" },
     { "neap.Error:", neap.Error() },
     { "file:", neap.fs.open "/dev/null" },
+    { "handler:", neap.signal.on("SIGUSR1", print) },
+    { "process:", neap.process.spawn { "true" } },
     { "watch:", (neap.fs.watch "/dev/null") },
     { "stream:", (neap.testing.memory_stream()) },
     { "server:", neap.net.listen("127.0.0.1", 0, print) },
