@@ -10,10 +10,12 @@ usage: ./dev bench [WORKLOAD...] [OPTION...]
   --core N         the core that everything is pinned to (1, or 0 if it is the only one)
   --counts         instructions per operation instead, compared with bench/counts.txt
   --save-counts    the same, and make them the new baseline
+  --echo           servers: messages, connections; with --peers beside others
   --scale          cost as the number of tasks grows, and the collector's pauses
 
 Workloads: %s
-Results of all workloads: bench/results/latest.md and latest.svg; of --scale: scale.md, scale.svg.]]
+Results of all workloads: bench/results/latest.md and latest.svg; of --scale: scale.md, scale.svg;
+of --echo: echo.md.]]
 
 local plan = require "plan"
 
@@ -25,6 +27,7 @@ local flags = {
   ["--counts"] = function() options.counts = true end,
   ["--save-counts"] = function() options.counts, options.save = true, true end,
   ["--scale"] = function() options.scale = true end,
+  ["--echo"] = function() options.echo = true end,
   ["--rounds"] = function(value) options.rounds = assert(math.tointeger(value), "--rounds N") end,
   ["--core"] = function(value) options.core = assert(math.tointeger(value), "--core N") end,
   ["--help"] = function()
@@ -54,6 +57,8 @@ end
 parse()
 if options.counts then
   require("counts").run(options)
+elseif options.echo then
+  require("echo").run(options)
 elseif options.scale then
   require("scale").run(options)
 else

@@ -18,23 +18,26 @@ end
 
 local capture = measure.capture
 
-local function installed(peer)
+function measure.installed(peer)
   return capture(("sh -c '%s' >/dev/null"):format((peer.probe:gsub("'", [['\'']])))) ~= nil
 end
 
 -- What is made of sources, if its compiler is here.
+function measure.build(commands)
+  for _, command in ipairs(commands) do
+    if not os.execute(command) then say("this failed: ", command) end
+  end
+end
+
 local function build()
   local lua = capture "pkg-config --cflags --libs lua5.4" or "-llua5.4"
-  local commands = {
+  measure.build {
     "mkdir -p bench/build bench/results",
     "cc -O2 -o bench/build/limits bench/peers/limits/limits.c -luv " .. lua:gsub("%s+$", ""),
     "cc -O2 -o bench/build/runone bench/peers/client/runone.c",
     "! command -v go >/dev/null || " ..
       "(cd bench/peers/go && GO111MODULE=on go build -o ../../build/go main.go)",
   }
-  for _, command in ipairs(commands) do
-    if not os.execute(command) then say("this failed: ", command) end
-  end
 end
 
 -- pin(options) -> the words in front of a command
@@ -155,7 +158,7 @@ function measure.run(options)
   local results = { samples = {}, peers = {}, missing = {}, slow = {} }
   results.pin = measure.pin(options)
   for _, peer in ipairs(options.peers and plan.peers or {}) do
-    local to = installed(peer) and results.peers or results.missing
+    local to = measure.installed(peer) and results.peers or results.missing
     to[#to + 1] = peer
   end
   for _, name in ipairs(options.workloads) do results.samples[name] = {} end
