@@ -2,7 +2,11 @@
 local net = require "neap.net"
 
 local server <close> = net.listen("127.0.0.1", tonumber(arg[1]), function(stream)
-  for data in stream.read, stream do stream:write(data) end
+  local data = stream:read()
+  while data do
+    stream:write(data)
+    data = stream:read()
+  end
 end, { backlog = 512 })
 
 server:serve_forever()
