@@ -117,6 +117,9 @@ local function row(server, of, limit)
   return "| " .. table.concat(cells, " | ") .. " |"
 end
 
+local head = "| server | 64 B, µs | × limit | per s | p50 / p99 | 16 KiB, µs | × limit | per s "
+  .. "| p50 / p99 | connections per s | µs each | bytes idle |"
+
 local template = [[
 # Servers
 
@@ -133,14 +136,17 @@ neap: %s × at 64 bytes, %s × at 16 KiB); then messages per second, and the tim
 server's CPU for one; bytes of resident memory for one that is idle, of %d. Medians of %d rounds.
 ]]
 
-function echo.run(options)
-  build()
-  measure.pin(options)
-  local list, figures = {}, {}
+local function participants(options)
+  local list = {}
   for _, server in ipairs(servers) do list[#list + 1] = server end
   for _, peer in ipairs(options.peers and peers or {}) do
     if measure.installed(peer) then list[#list + 1] = peer end
   end
+  return list
+end
+
+local function measure_all(options, list)
+  local figures = {}
   for round = 1, options.rounds do
     for _, server in ipairs(list) do
       io.stderr:write(("bench: round %d of %d: %s\n"):format(round, options.rounds, server.name))
@@ -148,11 +154,15 @@ function echo.run(options)
       measure_one(options, server, figures[server.name])
     end
   end
-  local lines = {
-    "| server | 64 B, µs | × limit | per s | p50 / p99 | 16 KiB, µs | × limit | per s | p50 / p99 " ..
-      "| connections per s | µs each | bytes idle |",
-    "|" .. (" --- |"):rep(12),
-  }
+  return figures
+end
+
+function echo.run(options)
+  build()
+  measure.pin(options)
+  local list = participants(options)
+  local figures = measure_all(options, list)
+  local lines = { head, "|" .. (" --- |"):rep(12) }
   for _, server in ipairs(list) do
     lines[#lines + 1] = row(server, figures[server.name], figures.limit)
   end
