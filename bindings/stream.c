@@ -30,7 +30,7 @@ static int fail_read(lua_State *L, neap_stream *s) {
 static neap_stream *check_reader(lua_State *L) {
   neap_stream *s = check_stream(L);
   neap_check_wait(L, s->rt);
-  if (!neap_list_empty(&s->readers)) {
+  if (s->busy) {
     luaL_error(L, "another task is reading from this stream");
   }
   return s;
@@ -54,8 +54,7 @@ static int wait_for(lua_State *L, neap_stream *s, size_t wanted, int pattern,
 /* Takes the first bytes as a string. */
 static int take(lua_State *L, neap_stream *s, size_t nbytes, size_t kept) {
   lua_pushlstring(L, neap_buffer_bytes(&s->in), kept);
-  neap_buffer_drop(&s->in, nbytes);
-  neap_stream_consumed(s);
+  neap_stream_take(s, nbytes);
   return 1;
 }
 
@@ -294,8 +293,8 @@ static unsigned fill(lua_State *L, uv_buf_t *bufs, size_t skip) {
       skip -= length;
       continue;
     }
-    bufs[count++] =
-        uv_buf_init((char *)bytes + skip, (unsigned)(length - skip));
+    bufs[count].base = (char *)bytes + skip;
+    bufs[count++].len = length - skip; /* uv_buf_init takes less than 4 GiB */
     skip = 0;
   }
   return count;
@@ -326,7 +325,7 @@ static int write_now(lua_State *L, neap_stream *s) {
     count = fill(L, bufs, (size_t)taken);
     if (count == 0) {
       neap_stream_next_writer(s);
-      return 0;
+      return neap_stream_wrote(L, s);
     }
     err = s->transport->kind->write(s->transport, bufs, count);
   }

@@ -79,3 +79,40 @@ size_t neap_buffer_find(const neap_buffer *buffer, const char *pattern,
   *scanned = at;
   return (size_t)-1;
 }
+
+static char *take(char **list, unsigned *count, size_t size) {
+  return *count > 0 ? list[--*count] : neap_realloc(NULL, 0, size);
+}
+
+bool neap_buffer_open(neap_buffer *buffer, neap_chunks *chunks, bool large) {
+  size_t size = large ? NEAP_LARGE_CHUNK : NEAP_SMALL_CHUNK;
+  char *data = large ? take(chunks->large, &chunks->large_count, size)
+                     : take(chunks->small, &chunks->small_count, size);
+  if (data == NULL) {
+    return false;
+  }
+  resize(buffer, data, size);
+  return true;
+}
+
+void neap_buffer_close(neap_buffer *buffer, neap_chunks *chunks) {
+  if (buffer->capacity == NEAP_SMALL_CHUNK &&
+      chunks->small_count < NEAP_MAX_CHUNKS) {
+    chunks->small[chunks->small_count++] = buffer->data;
+  } else if (buffer->capacity == NEAP_LARGE_CHUNK &&
+             chunks->large_count < NEAP_MAX_CHUNKS) {
+    chunks->large[chunks->large_count++] = buffer->data;
+  } else {
+    neap_realloc(buffer->data, buffer->capacity, 0);
+  }
+  memset(buffer, 0, sizeof *buffer);
+}
+
+void neap_chunks_free(neap_chunks *chunks) {
+  while (chunks->small_count > 0) {
+    neap_realloc(chunks->small[--chunks->small_count], NEAP_SMALL_CHUNK, 0);
+  }
+  while (chunks->large_count > 0) {
+    neap_realloc(chunks->large[--chunks->large_count], NEAP_LARGE_CHUNK, 0);
+  }
+}

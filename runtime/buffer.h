@@ -6,6 +6,22 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+/* Memory of two sizes that was used and will be again, so that a connection
+ * holds none while nothing comes in. */
+enum {
+  NEAP_SMALL_CHUNK = 4096,
+  NEAP_LARGE_CHUNK = 65536,
+  NEAP_MAX_CHUNKS = 64
+};
+
+typedef struct neap_chunks {
+  char *small[NEAP_MAX_CHUNKS];
+  char *large[NEAP_MAX_CHUNKS];
+  unsigned small_count, large_count;
+} neap_chunks;
+
+void neap_chunks_free(neap_chunks *chunks);
+
 /* All zero: empty. Owns its memory. */
 typedef struct neap_buffer {
   char *data;
@@ -31,6 +47,13 @@ void neap_buffer_add(neap_buffer *buffer, size_t nbytes);
 void neap_buffer_drop(neap_buffer *buffer, size_t nbytes);
 
 void neap_buffer_free(neap_buffer *buffer);
+
+/* Gives an empty buffer, which has no memory, that of a chunk. False: there is
+ * none. */
+bool neap_buffer_open(neap_buffer *buffer, neap_chunks *chunks, bool large);
+
+/* The same as free, for the next neap_buffer_open. */
+void neap_buffer_close(neap_buffer *buffer, neap_chunks *chunks);
 
 /* Where `pattern` begins in what is there, looking from `*scanned` on, or
  * (size_t)-1; then `*scanned` is from where to look when there is more. */

@@ -36,6 +36,7 @@ static int runtime_gc(lua_State *L) {
   neap_list_init(&rt->batch);
   neap_loop_close(rt);
   neap_uv_scratch_free(rt);
+  neap_chunks_free(&rt->chunks);
   neap_clock_free(&rt->clock);
   neap_scopes_close(rt);
   neap_anchors_close(rt);

@@ -9,6 +9,7 @@
 #include <lua.h>
 #include <uv.h>
 
+#include "runtime/buffer.h"
 #include "runtime/clock.h"
 #include "runtime/list.h"
 #include "runtime/neap.h"
@@ -66,8 +67,11 @@ struct neap_runtime {
   neap_list batch;   /* jobs of the pass that runs */
   uint64_t last_poll;
   unsigned passes_since_poll;
-  neap_list io;  /* open handles that tasks may wait for: io.h */
-  char *scratch; /* what is received is put here first: uv_transport.c */
+  neap_list io;        /* open handles that tasks may wait for: io.h */
+  neap_chunks chunks;  /* stream.c: memory for what comes in */
+  uint64_t write_step; /* the step whose writes are counted */
+  int writes_left;     /* until it lets others run */
+  char *scratch;       /* what is received is put here first: uv_transport.c */
   bool loop_open;
   bool running; /* inside neap_loop_run */
   bool closed;  /* nothing works any more */

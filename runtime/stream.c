@@ -11,6 +11,9 @@
 
 const char neap_stream_metatable = 0;
 
+/* So many writes go out at once before a task lets others run. */
+enum { WRITES_IN_A_STEP = 128 };
+
 /* ---- what the transport says ---- */
 
 static neap_stream *stream_of(neap_sink *sink) {
@@ -46,14 +49,40 @@ static void stop_reading(neap_stream *stream) {
   }
 }
 
+/* The room that is always there for what comes in: a part of the capacity. */
+enum { ROOM = 4 };
+
+static char *room(neap_sink *sink, size_t *size) {
+  neap_stream *stream = stream_of(sink);
+  neap_buffer *in = &stream->in;
+  if (in->data == NULL &&
+      !neap_buffer_open(in, &stream->rt->chunks, stream->fast)) {
+    return NULL;
+  }
+  char *at = neap_buffer_room(in, in->capacity / ROOM);
+  *size = in->capacity - in->end;
+  return at;
+}
+
+static bool put(neap_stream *stream, const char *bytes, size_t nbytes) {
+  neap_buffer *in = &stream->in;
+  if (in->data == NULL || bytes != in->data + in->end) {
+    char *at = neap_buffer_room(in, nbytes);
+    if (at == NULL) {
+      return false;
+    }
+    memcpy(at, bytes, nbytes);
+  }
+  neap_buffer_add(in, nbytes);
+  stream->fast = stream->fast || in->end >= NEAP_SMALL_CHUNK;
+  return true;
+}
+
 static bool received(neap_sink *sink, const char *bytes, size_t nbytes) {
   neap_stream *stream = stream_of(sink);
-  char *room = neap_buffer_room(&stream->in, nbytes);
-  if (room == NULL) {
+  if (!put(stream, bytes, nbytes)) {
     return false;
   }
-  memcpy(room, bytes, nbytes);
-  neap_buffer_add(&stream->in, nbytes);
   wake_reader(stream);
   if (!has_reader(stream) &&
       neap_buffer_length(&stream->in) >= NEAP_STREAM_READ_AHEAD) {
@@ -117,17 +146,23 @@ static void leave_write(neap_wait *wait) {
   }
 }
 
+static void leave_read(neap_wait *wait) {
+  ((neap_stream *)wait->target)->busy = false;
+}
+
 static void abandon_turn(neap_wait *wait) {
   neap_stream *stream = wait->target;
   stream->turn = false;
   neap_stream_next_writer(stream);
 }
 
-static const neap_wait_kind read_kind = {"read", NULL, NULL, describe, NULL};
+static const neap_wait_kind read_kind = {"read", NULL, leave_read, describe,
+                                         leave_read};
 static const neap_wait_kind write_kind = {"write", NULL, NULL, describe,
                                           leave_write};
 static const neap_wait_kind turn_kind = {"write", NULL, abandon_turn, describe,
                                          NULL};
+static const neap_wait_kind wrote_kind = {"write", NULL, NULL, NULL, NULL};
 
 /* "read from 127.0.0.1:80" */
 static void describe(lua_State *L, neap_wait *wait) {
@@ -150,11 +185,38 @@ static void describe(lua_State *L, neap_wait *wait) {
   lua_settop(L, top + 1);
 }
 
+static int k_reader(lua_State *L, int status, lua_KContext ctx) {
+  neap_stream *stream = lua_touserdata(L, 1);
+  stream->busy = false;
+  return stream->k_reader(L, status, ctx);
+}
+
 int neap_stream_park_reader(lua_State *L, neap_stream *stream, lua_KFunction k,
                             lua_KContext ctx) {
   neap_task *task = neap_check_wait(L, stream->rt);
   neap_list_append(&stream->readers, &task->wait.job.link);
-  return neap_park(L, task, &read_kind, stream, k, ctx);
+  stream->busy = true;
+  stream->k_reader = k;
+  return neap_park(L, task, &read_kind, stream, k_reader, ctx);
+}
+
+static int k_wrote(lua_State *L, int status, lua_KContext ctx) {
+  (void)L;
+  (void)status;
+  (void)ctx;
+  return 0;
+}
+
+int neap_stream_wrote(lua_State *L, neap_stream *stream) {
+  neap_runtime *rt = stream->rt;
+  if (rt->write_step != rt->counters.steps) {
+    rt->write_step = rt->counters.steps;
+    rt->writes_left = WRITES_IN_A_STEP;
+  }
+  if (--rt->writes_left > 0) {
+    return 0;
+  }
+  return neap_yield(L, rt->current, &wrote_kind, k_wrote, 0);
 }
 
 int neap_stream_park_writer(lua_State *L, neap_stream *stream,
@@ -190,6 +252,7 @@ neap_stream *neap_stream_new(lua_State *L, neap_runtime *rt) {
   neap_stream *stream = lua_newuserdatauv(L, sizeof *stream, 0);
   memset(stream, 0, sizeof *stream);
   stream->sink.kind = &stream_sink;
+  stream->sink.room = room;
   stream->rt = rt;
   stream->limit = NEAP_STREAM_LIMIT;
   stream->read_status = stream->write_status = UV_EBADF;
@@ -219,7 +282,7 @@ void neap_stream_close(neap_stream *stream) {
   neap_io_close(&stream->io);
   neap_stream_unwatch(stream);
   transport->kind->close(transport);
-  neap_buffer_free(&stream->in);
+  neap_buffer_close(&stream->in, &stream->rt->chunks);
   stream->reading = stream->writing = false;
   stream->read_status = stream->write_status = stream->status = UV_EBADF;
   neap_wake_all(&stream->readers);
@@ -238,7 +301,11 @@ int neap_stream_start_reading(neap_stream *stream) {
   return err;
 }
 
-void neap_stream_consumed(neap_stream *stream) {
+void neap_stream_take(neap_stream *stream, size_t nbytes) {
+  stream->in.start += nbytes;
+  if (neap_buffer_length(&stream->in) == 0) {
+    neap_buffer_close(&stream->in, &stream->rt->chunks);
+  }
   stream->scanned = 0;
   if (stream->watcher != NULL && stream->read_status != 0) {
     tell_watcher(stream);

@@ -30,13 +30,15 @@ typedef struct neap_stream {
   neap_transport *transport; /* NULL once closed */
   neap_io io;
   neap_buffer in;
-  size_t limit;      /* of lines */
-  int read_status;   /* 0, or why nothing more comes in: UV_EOF, an error */
-  int write_status;  /* 0, or why nothing more goes out */
-  int status;        /* of the operation that a task waited for */
-  bool reading;      /* the transport delivers */
-  bool writing;      /* the transport has bytes, or a shutdown, under way */
-  bool turn;         /* the next writer has been woken, but did not run yet */
+  size_t limit;     /* of lines */
+  int read_status;  /* 0, or why nothing more comes in: UV_EOF, an error */
+  int write_status; /* 0, or why nothing more goes out */
+  int status;       /* of the operation that a task waited for */
+  bool reading;     /* the transport delivers */
+  bool fast;        /* it has filled a small chunk: the next is a large one */
+  bool writing;     /* the transport has bytes, or a shutdown, under way */
+  bool turn;        /* the next writer has been woken, but did not run yet */
+  bool busy;        /* a task waits to read, or was woken and did not run yet */
   neap_list readers; /* at most one */
   neap_list writers; /* first: the one whose bytes are under way */
 
@@ -45,6 +47,7 @@ typedef struct neap_stream {
   const char *pattern;
   size_t pattern_length;
   size_t scanned;
+  lua_KFunction k_reader;
 
   neap_task *watcher; /* is cancelled when the peer ends; NULL: nobody */
   neap_job watch;     /* the cancellation, ready */
@@ -62,21 +65,27 @@ void neap_stream_close(neap_stream *stream);
 /* Makes sure that what comes in arrives. 0, or an error. */
 int neap_stream_start_reading(neap_stream *stream);
 
-/* After bytes were taken out of the buffer: reading may go on. */
-void neap_stream_consumed(neap_stream *stream);
+/* Takes the first bytes out of the buffer. */
+void neap_stream_take(neap_stream *stream, size_t nbytes);
 
 /* Cancels `task` when nothing more will come in, unless something is left to be
  * read. One at a time. */
 void neap_stream_watch(neap_stream *stream, neap_task *task);
 void neap_stream_unwatch(neap_stream *stream);
 
-/* [-?, +?, v] Waits as one of the stream's; `return neap_stream_park_…`. */
+/* [-?, +?, v] Waits as one of the stream's, which is at index 1 of the stack;
+ * `return neap_stream_park_…`. */
 int neap_stream_park_reader(lua_State *L, neap_stream *stream, lua_KFunction k,
                             lua_KContext ctx);
 int neap_stream_park_writer(lua_State *L, neap_stream *stream, lua_KFunction k);
 
 /* [-?, +?, v] The same until it is this writer's turn. */
 int neap_stream_park_turn(lua_State *L, neap_stream *stream, lua_KFunction k);
+
+/* [-?, +?, v] A write went out at once: as if it returned, but after one pass of
+ * the others if the task has not waited for long. A fast peer must not keep
+ * everybody else from running. */
+int neap_stream_wrote(lua_State *L, neap_stream *stream);
 
 /* Lets the next writer go on. */
 void neap_stream_next_writer(neap_stream *stream);

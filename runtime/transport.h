@@ -36,6 +36,10 @@ typedef struct neap_sink_kind {
 
 struct neap_sink {
   const neap_sink_kind *kind;
+  /* Where the transport may put what it receives, and how much fits; `received`
+   * then gets the same address. NULL: it has no memory. The function may be
+   * NULL too: the sink has no such place. */
+  char *(*room)(neap_sink *sink, size_t *size);
 };
 
 /* Functions that return an int return 0 or an error of libuv's. */

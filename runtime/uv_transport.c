@@ -6,8 +6,9 @@
 #include "runtime/alloc.h"
 #include "runtime/transport.h"
 
-/* What is received at once at most. One such area serves all transports of a
- * runtime: what arrives is handed on before the next can arrive. */
+/* What is received at once at most, by a sink that has no place for it. One such
+ * area serves all transports of a runtime: what arrives is handed on before the
+ * next can arrive. */
 enum { SCRATCH_SIZE = 65536 };
 
 /* Owner: the stream, until it is closed; then libuv, until the handle is. */
@@ -43,8 +44,16 @@ static void on_closed(uv_handle_t *handle) {
 
 static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf) {
   uv_transport *t = handle->data;
+  neap_sink *sink = t->base.sink;
   (void)suggested;
-  *buf = uv_buf_init(t->rt->scratch, SCRATCH_SIZE);
+  buf->base = t->rt->scratch;
+  buf->len = SCRATCH_SIZE;
+  if (sink != NULL && sink->room != NULL) {
+    buf->base = sink->room(sink, &buf->len);
+  }
+  if (buf->base == NULL) {
+    buf->len = 0; /* libuv says ENOBUFS */
+  }
 }
 
 static void on_read(uv_stream_t *stream, ssize_t nread, const uv_buf_t *buf) {
@@ -52,6 +61,9 @@ static void on_read(uv_stream_t *stream, ssize_t nread, const uv_buf_t *buf) {
   neap_sink *sink = t->base.sink;
   if (nread == 0 || sink == NULL) {
     return; /* nothing to be had after all */
+  }
+  if (nread == UV_ENOBUFS) {
+    nread = UV_ENOMEM;
   }
   if (nread > 0 && sink->kind->received(sink, buf->base, (size_t)nread)) {
     return;

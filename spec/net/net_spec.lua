@@ -94,6 +94,28 @@ describe("net.listen", function()
     assert.are.same({ "CancelledError", "cleaned up" }, log)
   end))
 
+  it("at a block's end forgets a connection whose handler has not begun", in_loop(function()
+    local begun, stream, closed = 0, nil, neap.event()
+    neap.create_task(function()
+      do
+        local server <close> = net.listen("127.0.0.1", 0, function() begun = begun + 1 end)
+        local connecting = neap.create_task(net.connect, server:sockname())
+        -- Pass by pass, until it has been accepted and its task waits for its first step.
+        for _ = 1, 100000 do
+          if tostring(server):find "connections: 1" then break end
+          neap.sleep(0)
+        end
+        stream = connecting
+      end
+      closed:set()
+    end)
+    closed:wait()
+    assert.are.equal(0, begun)
+    stream = stream:await()
+    assert.is_nil(stream:read())
+    stream:close()
+  end))
+
   it("serve_forever ends when it is closed, and closes when it is cancelled", in_loop(function()
     local server = net.listen("127.0.0.1", 0, echo)
     local serving = neap.create_task(server.serve_forever, server)

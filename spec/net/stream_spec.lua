@@ -252,6 +252,52 @@ for _, kind in ipairs { "memory", "tcp", "unix" } do
 end
 
 describe("a stream in memory", function()
+  it("has one reader, also between its wake-up and its turn", in_loop(function()
+    local a, b = testing.memory_stream()
+    local log = {}
+    neap.create_task(function()
+      neap.sleep(1)
+      b:write "first"
+    end)
+    local reader = neap.create_task(a.read, a)
+    -- Ready in the same pass as the reader, but before it: both wake from b's write.
+    neap.create_task(function()
+      while not reader:done() do
+        local ok, err = pcall(a.read, a)
+        log[#log + 1] = ok and err or tostring(err):match "another task is reading"
+        neap.sleep(0.5)
+      end
+    end)
+    assert.are.equal("first", reader:await())
+    assert.is_true(#log >= 2)
+    for _, entry in ipairs(log) do assert.are.equal("another task is reading", entry) end
+    reader = neap.create_task(a.read, a)
+    neap.sleep(1)
+    b:write "second"
+    neap.sleep(0)
+    reader:cancel() -- it was woken, and leaves before it runs
+    assert.is_false((pcall(reader.await, reader)))
+    assert.are.equal("second", a:read())
+  end))
+
+  it("does not keep others from running, however fast it takes what is written",
+    in_loop(function()
+      local a, b = testing.memory_stream(10000000)
+      local ticks = 0
+      local ticker = neap.create_task(function()
+        while true do
+          ticks = ticks + 1
+          neap.sleep(0)
+        end
+      end)
+      neap.sleep(0)
+      for _ = 1, 1000 do a:write "x" end
+      assert.is_true(ticks >= 7, tostring(ticks))
+      ticker:cancel()
+      a:close()
+      assert.are.equal(1000, #b:read_all())
+    end))
+
   it("does not hold a virtual clock, and is not alive by itself", in_loop(function()
     local a, b = testing.memory_stream(3)
     local reader = neap.create_task(b.read_exactly, b, 5)

@@ -101,16 +101,19 @@ end
 --- Serves one connection, which ends with its handler.
 local function serve(server, stream)
   local connection <close> = stream
-  local _ <close> = setmetatable({}, { __close = function()
-    server.tasks[neap.current_task()] = nil
-    server.count = server.count - 1
-    if server.count < server.max_connections then server.room:set() end
-    if server.count == 0 then server.idle:set() end
-  end })
   local ok, err = xpcall(server.handler, internal.traceback_handler, connection)
   if not ok and not is(err, neap.CancelledError) then
     report("Exception in the handler of a connection", err)
   end
+end
+
+--- A connection's task has ended, or was cancelled before it began.
+local function forget(server, task)
+  server.tasks[task]:close()
+  server.tasks[task] = nil
+  server.count = server.count - 1
+  if server.count < server.max_connections then server.room:set() end
+  if server.count == 0 then server.idle:set() end
 end
 
 local function accept_all(server)
@@ -124,7 +127,9 @@ local function accept_all(server)
     if ok then
       server.count = server.count + 1
       server.idle:clear()
-      server.tasks[neap.create_task(serve, server, stream)] = true
+      local task = neap.create_task(serve, server, stream)
+      server.tasks[task] = stream
+      task:add_done_callback(server.forget)
     elseif server.closing then
       return
     elseif is_out_of_descriptors(stream) then
@@ -142,6 +147,7 @@ local function new_server(listener, handler, options)
     max_connections = options.max_connections or math.huge,
     idle = neap.event(), room = neap.event(), closed = neap.event(),
   }, Server)
+  server.forget = function(task) forget(server, task) end
   server.idle:set()
   server.acceptor = neap.create_task(accept_all, server)
   return server
