@@ -222,6 +222,12 @@ static int l_process(lua_State *L) {
   return 1;
 }
 
+/* polls() -> how often libuv was polled */
+static int l_polls(lua_State *L) {
+  lua_pushinteger(L, (lua_Integer)neap_runtime_up(L)->counters.polls);
+  return 1;
+}
+
 static const luaL_Reg functions[] = {
     {"wait_done",        l_wait_done       },
     {"is_future",        l_is_future       },
@@ -240,6 +246,9 @@ static const luaL_Reg functions[] = {
     {"net",              l_net             },
     {"signal",           l_signal          },
     {"process",          l_process         },
+    {"polls",            l_polls           },
+    {"luv",              neap_load_luv     },
+    {"at_close",         neap_set_at_close },
     {NULL,               NULL              },
 };
 

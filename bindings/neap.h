@@ -39,6 +39,10 @@ void neap_push_net(lua_State *L, neap_runtime *rt);
 void neap_push_signal(lua_State *L, neap_runtime *rt);
 void neap_push_process(lua_State *L, neap_runtime *rt);
 
+/* What neap/uv.lua needs of C. */
+int neap_load_luv(lua_State *L);
+int neap_set_at_close(lua_State *L);
+
 /* [-0, +0, m] Makes the class of streams. May be called again. */
 void neap_open_streams(lua_State *L, neap_runtime *rt);
 

@@ -35,6 +35,10 @@ static int runtime_gc(lua_State *L) {
   neap_list_init(&rt->ready);
   neap_list_init(&rt->batch);
   neap_loop_close(rt);
+  if (rt->at_close_ref != LUA_NOREF) {
+    lua_rawgeti(L, LUA_REGISTRYINDEX, rt->at_close_ref);
+    lua_pcall(L, 0, 0, 0);
+  }
   neap_uv_scratch_free(rt);
   neap_chunks_free(&rt->chunks);
   neap_clock_free(&rt->clock);
@@ -91,7 +95,7 @@ neap_runtime *neap_runtime_open(lua_State *L) {
   memset(rt, 0, sizeof *rt);
   neap_list_init(&rt->tasks);
   neap_clock_init(&rt->clock);
-  rt->slow_traceback_ref = rt->module_ref = LUA_NOREF;
+  rt->slow_traceback_ref = rt->module_ref = rt->at_close_ref = LUA_NOREF;
   lua_createtable(L, 0, 1); /* from here on, the collector cleans up */
   lua_pushcfunction(L, runtime_gc);
   lua_setfield(L, -2, "__gc");

@@ -132,6 +132,7 @@ struct neap_runtime {
   int context_copy_ref;  /* makes a copy of one; LUA_NOREF until one was set */
   int outside_ref;       /* the last error raised outside of tasks, and where */
   int handler_ref;       /* the exception handler, or LUA_NOREF */
+  int at_close_ref;      /* called when the loop is closed, or LUA_NOREF */
   const void *task_metatable; /* lua_topointer of it */
   const void *future_metatable;
 };
