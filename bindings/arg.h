@@ -6,6 +6,7 @@
 
 #include <lauxlib.h>
 #include <lua.h>
+#include <uv.h>
 
 #include "runtime/future.h"
 #include "runtime/runtime.h"
@@ -21,6 +22,14 @@ void neap_check_callable(lua_State *L, int arg);
 neap_future *neap_check_future(lua_State *L, neap_runtime *rt, int arg);
 neap_task *neap_check_task(lua_State *L, neap_runtime *rt, int arg);
 neap_future *neap_check_plain_future(lua_State *L, neap_runtime *rt, int arg);
+
+/* An address and a port as text: "127.0.0.1", "::1%lo". False: it is none. */
+bool neap_parse_address(const char *host, int port,
+                        struct sockaddr_storage *address);
+
+/* [-0, +0, v] An address at `arg`, and a port behind it. */
+const struct sockaddr *neap_check_address(lua_State *L, int arg,
+                                          struct sockaddr_storage *address);
 
 /* [-0, +0, v] Any value that has an `await` method. */
 void neap_check_awaitable(lua_State *L, int arg);

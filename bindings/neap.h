@@ -49,6 +49,9 @@ void neap_open_streams(lua_State *L, neap_runtime *rt);
 /* [-0, +1, m] Pushes neap.testing.memory_stream. */
 void neap_push_memory_stream(lua_State *L, neap_runtime *rt);
 
+/* [-0, +0, m] Adds to what neap/net.lua needs, on the top. */
+void neap_bind_udp(lua_State *L, neap_runtime *rt);
+
 /* [-0, +0, m] Gives the module table on the top the parts that are made at
  * first use: an absent field is looked for among them. */
 void neap_add_parts(lua_State *L, neap_runtime *rt);

@@ -17,30 +17,10 @@
 
 static const char *const TYPE_NAME = "neap.net.Listener";
 
-/* ---- addresses ---- */
-
-/* An address and a port as text: "127.0.0.1", "::1%lo". */
-static bool parse_address(const char *host, int port,
-                          struct sockaddr_storage *address) {
-  return uv_ip4_addr(host, port, (struct sockaddr_in *)address) == 0 ||
-         uv_ip6_addr(host, port, (struct sockaddr_in6 *)address) == 0;
-}
-
-static const struct sockaddr *check_address(lua_State *L,
-                                            struct sockaddr_storage *address) {
-  const char *host = luaL_checkstring(L, 1);
-  lua_Integer port = luaL_checkinteger(L, 2);
-  luaL_argcheck(L, port >= 0 && port <= 65535, 2, "not a port");
-  memset(address, 0, sizeof *address);
-  luaL_argcheck(L, parse_address(host, (int)port, address), 1,
-                "not an address");
-  return (const struct sockaddr *)address;
-}
-
 /* is_address(host) -> boolean */
 static int l_is_address(lua_State *L) {
   struct sockaddr_storage address;
-  lua_pushboolean(L, parse_address(luaL_checkstring(L, 1), 0, &address));
+  lua_pushboolean(L, neap_parse_address(luaL_checkstring(L, 1), 0, &address));
   return 1;
 }
 
@@ -92,7 +72,7 @@ static int wait_connected(lua_State *L, neap_stream *stream, int err) {
 static int l_connect_tcp(lua_State *L) {
   neap_runtime *rt = neap_runtime_up(L);
   struct sockaddr_storage storage;
-  const struct sockaddr *address = check_address(L, &storage);
+  const struct sockaddr *address = neap_check_address(L, 1, &storage);
   neap_check_wait(L, rt);
   lua_pushfstring(L, "%s:%d", lua_tostring(L, 1), (int)lua_tointeger(L, 2));
   neap_stream *stream = push_stream(L, rt, NEAP_TCP);
@@ -279,7 +259,7 @@ static int check_backlog(lua_State *L, int arg) {
 /* listen_tcp(address, port[, backlog]) -> Listener */
 static int l_listen_tcp(lua_State *L) {
   struct sockaddr_storage storage;
-  const struct sockaddr *address = check_address(L, &storage);
+  const struct sockaddr *address = neap_check_address(L, 1, &storage);
   int backlog = check_backlog(L, 3);
   const char *subject =
       lua_pushfstring(L, "%s:%d", lua_tostring(L, 1), (int)lua_tointeger(L, 2));
@@ -381,4 +361,5 @@ void neap_push_net(lua_State *L, neap_runtime *rt) {
   neap_open_streams(L, rt);
   lua_createtable(L, 0, 8);
   neap_object_open(L, rt, TYPE_NAME, metamethods, methods, functions);
+  neap_bind_udp(L, rt);
 }

@@ -85,6 +85,49 @@ function net.connect_unix(path)
   return c.connect_unix(path)
 end
 
+-- ---- datagrams ----
+
+local UDP_OPTIONS = { broadcast = true, reuse_address = true }
+
+--- udp([host, port[, options]]) -> Udp
+function net.udp(host, port, options)
+  options = check_options(options, UDP_OPTIONS, 3, "udp")
+  internal.check_current()
+  local address
+  if host ~= nil then
+    check_string(host, 1, "udp")
+    port = check_port(port, "udp")
+    address = resolve(host, port)[1]
+  end
+  return c.udp(address, port, options.broadcast, options.reuse_address)
+end
+
+--- Calls method(udp, ..., address, port) with the first address of a host that will do.
+local function with_address(method, host, port, ...)
+  if type(host) ~= "string" or c.is_address(host) then return method(...) end
+  local arguments = table.pack(...)
+  local ok, err
+  for _, address in ipairs(resolve(host, port)) do
+    arguments[arguments.n - 1] = address
+    ok, err = neap.pcall(method, table.unpack(arguments, 1, arguments.n))
+    if ok then return end
+  end
+  error(err, 0)
+end
+
+local Udp = c.udp_methods
+local send, connect = Udp.send, Udp.connect
+
+--- udp:send(data[, host, port])
+function Udp:send(data, host, port)
+  return with_address(send, host, port, self, data, host, port)
+end
+
+--- udp:connect(host, port)
+function Udp:connect(host, port)
+  return with_address(connect, host, port, self, host, port)
+end
+
 -- ---- servers ----
 
 local Server = { __name = "neap.net.Server", __metatable = false }
