@@ -27,6 +27,7 @@ void neap_bind_error(lua_State *L, neap_runtime *rt);
 /* [-0, +1, m] Each pushes the table of a submodule. */
 void neap_push_json(lua_State *L, neap_runtime *rt);
 void neap_push_testing(lua_State *L, neap_runtime *rt);
+void neap_push_stdio(lua_State *L, neap_runtime *rt);
 void neap_push_fs(lua_State *L, neap_runtime *rt);
 void neap_push_dns(lua_State *L, neap_runtime *rt);
 

@@ -19,6 +19,7 @@
   X(net, NULL)                                                                 \
   X(process, NULL)                                                             \
   X(signal, NULL)                                                              \
+  X(stdio, neap_push_stdio)                                                    \
   X(testing, neap_push_testing)
 
 typedef struct submodule {

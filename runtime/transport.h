@@ -88,6 +88,9 @@ int neap_uv_transport_connect(neap_transport *transport,
                               const struct sockaddr *address);
 int neap_uv_transport_connect_pipe(neap_transport *transport, const char *path);
 
+/* What an open descriptor of a file leads to; it is not closed. NULL: no memory. */
+neap_transport *neap_file_transport_new(neap_runtime *rt, int fd);
+
 /* Two ends, of which each receives what the other writes; at most `limit` bytes
  * wait in between. False: no memory. */
 bool neap_memory_transport_pair(neap_runtime *rt, size_t limit,

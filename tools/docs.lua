@@ -28,13 +28,14 @@ local PREFIXES = {
   ["future.c future_methods"] = "future:",
   ["testing.c clock_methods"] = "clock:",
   ["signal.c methods"] = "handler:",
+  ["udp.c functions"] = "neap.net.",
   ["timeout.c scope_methods"] = "scope:",
   ["watch.c functions"] = "neap.fs.",
 }
 
 -- The same for tables in Lua; false for private ones.
 local CLASSES = {
-  neap = "neap.", Server = "server:", Process = "process:", Group = "group:",
+  neap = "neap.", Server = "server:", Udp = "udp:", Process = "process:", Group = "group:",
   Variable = "variable:", Completion = false,
 }
 
@@ -151,6 +152,7 @@ local function objects()
     { "process:", neap.process.spawn { "true" } },
     { "watch:", (neap.fs.watch "/dev/null") },
     { "stream:", (neap.testing.memory_stream()) },
+    { "udp:", neap.net.udp() },
     { "server:", neap.net.listen("127.0.0.1", 0, print) },
   }
 end

@@ -1,0 +1,113 @@
+-- The standard descriptors as streams, whatever they lead to. Each case is a process of its own.
+local process = require "spec.support.process"
+
+local neap = os.getenv "NEAP_BUILD" .. "/neap"
+
+local UPPER = [[
+  local stdio = require "neap.stdio"
+  for line in stdio.stdin:lines() do stdio.stdout:write(line:upper(), "\n") end
+]]
+
+--- sh(command, values...): `$0` is the program, `$1` and so on the values.
+local function sh(command, ...)
+  return process.run { "sh", "-c", command, neap, ... }
+end
+
+describe("neap.stdio", function()
+  it("reads and writes pipes", function()
+    local result = sh([[(echo a; sleep 0.05; printf b) | "$0" -e "$1" | cat]], UPPER)
+    assert.are.same({ code = 0, stdout = "A\nB\n", stderr = "" }, result)
+  end)
+
+  it("reads and writes files", function()
+    local file <close> = process.write_file(("line\n"):rep(50000))
+    local result = sh([["$0" -e "$1" <"$2" >"$2.out" && cksum <"$2.out"; rm -f "$2.out"]],
+      UPPER, file.path)
+    local expected = sh([[tr a-z A-Z <"$1" | cksum]], file.path)
+    assert.are.equal("", result.stderr)
+    assert.are.equal(expected.stdout, result.stdout)
+  end)
+
+  it("reads an empty file, and nothing from /dev/null", function()
+    local script = [[print(#require "neap.stdio".stdin:read_all())]]
+    assert.are.equal("0\n", sh([["$0" -e "$1" </dev/null]], script).stdout)
+  end)
+
+  it("reads and writes a terminal", function()
+    local result = sh([[printf 'a\nb\n\004' | script -qec "'$0' -e '$1'" /dev/null]],
+      (UPPER:gsub("%s+", " ")))
+    assert.are.equal(0, result.code, result.stderr)
+    assert.matches("A\r\nB\r\n", result.stdout)
+  end)
+
+  it("stderr is one of them", function()
+    local result = sh([["$0" -e 'require "neap.stdio".stderr:write "x"']])
+    assert.are.same({ code = 0, stdout = "", stderr = "x" }, result)
+  end)
+
+  it("keeps what print wrote before", function()
+    local result = sh([["$0" -e 'print "1" require "neap.stdio".stdout:write "2\n"' | cat]])
+    assert.are.equal("1\n2\n", result.stdout)
+  end)
+
+  it("leaves a pipe that others share as it was", function()
+    local result = sh([[{ "$0" -e 'require "neap.stdio".stdout:write "x"'
+      grep flags /proc/self/fdinfo/1; } | cat]])
+    assert.are.equal(0, tonumber(result.stdout:match "flags:%s+(%d+)", 8) & tonumber("4000", 8))
+  end)
+
+  it("waits while the reader of a pipe is slow, and lets others run", function()
+    local result = sh([["$0" -e "$1" | (sleep 0.2; wc -c)]], [[
+      local neap, stdio = require "neap", require "neap.stdio"
+      local ticks = 0
+      local ticker = neap.create_task(function()
+        while true do neap.sleep(0.01) ticks = ticks + 1 end
+      end)
+      for _ = 1, 10 do stdio.stdout:write(("x"):rep(100000)) end
+      ticker:cancel()
+      stdio.stderr:write(ticks > 2 and "ticked" or "blocked")]])
+    assert.are.same({ code = 0, stdout = "1000000\n", stderr = "ticked" }, result)
+  end)
+
+  it("a reader that has gone is an error, not the end of the process", function()
+    local result = sh([["$0" -e "$1" | true]], [[
+      local neap, stdio = require "neap", require "neap.stdio"
+      local ok, err
+      repeat
+        ok, err = pcall(stdio.stdout.write, stdio.stdout, ("x"):rep(10000))
+      until not ok
+      stdio.stderr:write(err.code)]])
+    assert.are.equal("EPIPE", result.stderr)
+  end)
+
+  it("a full disk is an error", function()
+    local result = sh([["$0" -e "$1" >/dev/full]], [[
+      local stdio = require "neap.stdio"
+      local ok, err = pcall(stdio.stdout.write, stdio.stdout, "x")
+      stdio.stderr:write(tostring(ok), " ", err.code)]])
+    assert.are.equal("false ENOSPC", result.stderr)
+  end)
+
+  it("a closed descriptor is as /dev/null", function()
+    local result = sh([["$0" -e "$1" <&-]], [[
+      local neap = require "neap"
+      print(pcall(function() return neap.stdio.stdin:read() end))]])
+    assert.are.equal("true\tnil\n", result.stdout) -- the program has opened /dev/null
+  end)
+
+  it("has no other streams, and none outside of a run", function()
+    local result = process.run { "lua5.4", "-e", [[
+      local stdio = require "neap.stdio"
+      print(stdio.nothing, pcall(function() return stdio.stdin end))]] }
+    assert.matches("^nil\tfalse\t.*outside a task", result.stdout)
+  end)
+
+  it("cancelled and left open, lets the program end", function()
+    local result = sh([[sleep 0.3 | "$0" -e "$1"]], [[
+      local neap, stdio = require "neap", require "neap.stdio"
+      print(neap.move_on_after(0.02, stdio.stdin.read, stdio.stdin))
+      neap.create_task(stdio.stdin.read, stdio.stdin)
+      neap.sleep(0.01)]])
+    assert.are.same({ code = 0, stdout = "false\n", stderr = "" }, result)
+  end)
+end)
