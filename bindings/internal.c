@@ -8,6 +8,7 @@
 #include "runtime/context.h"
 #include "runtime/error.h"
 #include "runtime/report.h"
+#include "runtime/task.h"
 
 static const char *const state_names[] = {
     /* ORDER neap_future_state */
@@ -60,11 +61,19 @@ static int l_outcome(lua_State *L) {
   return 2;
 }
 
-/* fail(future, err): as set_exception, with any value. */
+/* fail(future, err): as set_exception, with any value; a CancelledError makes
+ * it cancelled. */
 static int l_fail(lua_State *L) {
-  neap_future *future = neap_check_plain_future(L, neap_runtime_up(L), 1);
+  neap_runtime *rt = neap_runtime_up(L);
+  neap_future *future = neap_check_plain_future(L, rt, 1);
   lua_settop(L, 2);
-  if (future->state == NEAP_PENDING) {
+  if (future->state != NEAP_PENDING) {
+    return 0;
+  }
+  if (neap_error_is(L, rt, 2, NEAP_CANCELLED_ERROR)) {
+    lua_setiuservalue(L, 1, NEAP_OUTCOME_VALUE);
+    neap_future_settle(L, future, NEAP_FUTURE_CANCELLED);
+  } else {
     neap_future_store_error(L, future, 1);
     neap_future_settle(L, future, NEAP_FAILED);
   }
@@ -96,6 +105,20 @@ static int l_adopt(lua_State *L) {
 
 /* ---- gather's future ---- */
 
+/* All children have ended, but their callbacks are still to be called: as in
+ * asyncio, the request stays with the task that waits here. */
+static void cancel_waiters(lua_State *L, neap_future *future,
+                           const neap_request_to_cancel *request) {
+  neap_list *waiters = &future->waiters;
+  for (neap_link *l = waiters->next; l != waiters; l = l->next) {
+    neap_task *task = neap_job_task(NEAP_CONTAINER_OF(l, neap_job, link));
+    if (task != NULL) {
+      task->must_cancel = true;
+      neap_future_note_request(L, &task->future, request);
+    }
+  }
+}
+
 /* Its extras: children, a sequence; cancel_requested, false or true. Cancelling
  * it cancels the children, and it ends when they do. */
 static bool cancel_gather(lua_State *L, neap_future *future,
@@ -107,16 +130,21 @@ static bool cancel_gather(lua_State *L, neap_future *future,
   lua_pushboolean(L, 1);
   lua_setfield(L, -2, "cancel_requested");
   lua_getfield(L, -1, "children");
+  bool none = true;
   /* Backwards: the last one put on the list is the first to be cancelled. */
   for (lua_Integer i = (lua_Integer)lua_rawlen(L, -1); i >= 1; i--) {
     lua_rawgeti(L, -1, i);
     neap_future *child = lua_touserdata(L, -1);
     if (child->state == NEAP_PENDING) {
       neap_future_cancel_later(child);
+      none = false;
     }
     lua_pop(L, 1);
   }
   lua_settop(L, top);
+  if (none) {
+    cancel_waiters(L, future, request);
+  }
   return true;
 }
 

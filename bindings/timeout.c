@@ -114,7 +114,7 @@ static int wait_for_future(lua_State *L, neap_runtime *rt, neap_future *future,
   if (future->state != NEAP_PENDING || !limited) {
     return neap_await(L, rt, future);
   }
-  neap_check_wait(L, rt);
+  neap_check_cycle(L, neap_check_wait(L, rt), future);
   if (delay <= 0) {
     luaL_checkstack(L, LUA_MINSTACK, NULL);
     neap_future_anchor(L, future, SUBJECT_INDEX);

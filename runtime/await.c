@@ -52,7 +52,7 @@ static neap_task *next_awaiter(neap_task *root, neap_task *at) {
 /* Looks for `future` above the task and for the task below the future, in turn,
  * until one of the two searches ends. So to join chains takes no longer than
  * the shorter of them, and to build a long one in any way is cheap. */
-static void check_cycle(lua_State *L, neap_task *task, neap_future *future) {
+void neap_check_cycle(lua_State *L, neap_task *task, neap_future *future) {
   if (&task->future == future) {
     luaL_error(L, "a task cannot await itself");
   }
@@ -72,7 +72,7 @@ static void check_cycle(lua_State *L, neap_task *task, neap_future *future) {
 static int begin(lua_State *L, neap_runtime *rt, neap_future *future,
                  const neap_wait_kind *kind, lua_KFunction k) {
   neap_task *task = neap_check_wait(L, rt);
-  check_cycle(L, task, future);
+  neap_check_cycle(L, task, future);
   neap_future_anchor(L, future, NEAP_AWAITED_INDEX);
   neap_list_append(&future->waiters, &task->wait.job.link);
   return neap_park(L, task, kind, future, k, (lua_KContext)future);

@@ -21,6 +21,10 @@ int neap_await(lua_State *L, neap_runtime *rt, neap_future *future);
 int neap_await_done(lua_State *L, neap_runtime *rt, neap_future *future,
                     lua_KFunction k);
 
+/* [-0, +0, v] Raises if the task may not await the future: that would close a
+ * cycle. */
+void neap_check_cycle(lua_State *L, neap_task *task, neap_future *future);
+
 /* What a task that waits awaits, or NULL if it waits for something else. */
 neap_future *neap_awaited(neap_task *task);
 

@@ -151,6 +151,23 @@ int neap_future_results(lua_State *L, neap_future *future, int index) {
   return n;
 }
 
+/* Cancels one, and puts it on the list `passed` if the request went on from it
+ * to others. */
+static bool cancel_one(lua_State *L, neap_future *future,
+                       const neap_request_to_cancel *request,
+                       neap_future **passed) {
+  neap_future *before = future->rt->cancels;
+  future->being_cancelled = true;
+  bool taken = future->kind->cancel(L, future, request);
+  if (future->rt->cancels == before) {
+    future->being_cancelled = false;
+  } else {
+    future->next_cancel = *passed;
+    *passed = future;
+  }
+  return taken;
+}
+
 bool neap_future_cancel(lua_State *L, neap_future *future,
                         const neap_request_to_cancel *request) {
   neap_runtime *rt = future->rt;
@@ -160,14 +177,19 @@ bool neap_future_cancel(lua_State *L, neap_future *future,
   /* A list instead of recursion: awaiters may be chained a million deep. What
    * is found on the way is put at its front, so the order is depth first. */
   NEAP_CHECK(rt->cancels == NULL);
-  bool taken = future->kind->cancel(L, future, request);
+  /* Those that passed it on do so once: by way of gather, they may form a ring. */
+  neap_future *passed = NULL;
+  bool taken = cancel_one(L, future, request, &passed);
   while (rt->cancels != NULL) {
     neap_future *next = rt->cancels;
     rt->cancels = next->next_cancel;
     next->being_cancelled = false;
     if (next->state == NEAP_PENDING) {
-      next->kind->cancel(L, next, request);
+      cancel_one(L, next, request, &passed);
     }
+  }
+  for (; passed != NULL; passed = passed->next_cancel) {
+    passed->being_cancelled = false;
   }
   return taken;
 }

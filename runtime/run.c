@@ -20,30 +20,54 @@ enum { SHUTDOWN_ROUNDS = 100 };
 /* The same in passes, for tasks that never let a virtual clock move on. */
 enum { SHUTDOWN_PASSES = 100000, ROUND_PASSES = 10 };
 
+/* When its task is done, asyncio's loop goes on for a pass or two, in which the
+ * callbacks of that end are called. */
+typedef struct last_passes {
+  neap_job job;
+  int left;
+  bool queued;
+} last_passes;
+
 typedef struct shutdown_limit {
+  last_passes last;
   uint64_t until;
   uint64_t passes;
 } shutdown_limit;
 
 typedef struct main_run {
+  last_passes last;
   neap_task *task;
-  bool last_pass; /* it ended; asyncio's loop goes on for one pass */
 } main_run;
+
+static void run_last_pass(neap_runtime *rt, neap_job *job) {
+  last_passes *last = NEAP_CONTAINER_OF(job, last_passes, job);
+  if (--last->left > 0) {
+    neap_loop_append(rt, job);
+  }
+}
+
+/* Whether they are over; the first call queues them. */
+static bool last_passes_over(neap_runtime *rt, last_passes *last) {
+  if (!last->queued) {
+    last->queued = true;
+    last->job.run = run_last_pass;
+    neap_loop_append(rt, &last->job);
+  }
+  return last->left == 0;
+}
 
 static bool main_done(neap_runtime *rt, void *ud) {
   main_run *run = ud;
-  if (run->task->phase != NEAP_TASK_ENDED) {
-    return false;
-  }
-  bool done = run->last_pass || neap_list_empty(&rt->ready);
-  run->last_pass = true;
-  return done;
+  return run->task->phase == NEAP_TASK_ENDED &&
+         last_passes_over(rt, &run->last);
 }
 
 static bool run_main(lua_State *L, neap_runtime *rt, neap_task *task) {
-  main_run run = {task, false};
+  main_run run = {.last = {.left = 1}, .task = task};
+  neap_list_init(&run.last.job.link);
   for (;;) {
     neap_loop_end end = neap_loop_run(L, rt, main_done, &run);
+    neap_list_remove(&run.last.job.link); /* if it was stopped */
     if (end != NEAP_LOOP_BLOCKED) {
       return end == NEAP_LOOP_DONE;
     }
@@ -57,7 +81,7 @@ static bool run_main(lua_State *L, neap_runtime *rt, neap_task *task) {
 
 static bool all_done(neap_runtime *rt, void *ud) {
   shutdown_limit *limit = ud;
-  return neap_list_empty(&rt->tasks) ||
+  return (neap_list_empty(&rt->tasks) && last_passes_over(rt, &limit->last)) ||
          neap_clock_now(&rt->clock) > limit->until ||
          (rt->clock.is_virtual && rt->counters.passes > limit->passes);
 }
@@ -79,12 +103,17 @@ static bool shut_down(lua_State *L, neap_runtime *rt) {
     if (neap_list_empty(&rt->tasks)) {
       return true;
     }
-    shutdown_limit limit = {neap_clock_now(&rt->clock), rt->counters.passes};
+    shutdown_limit limit = {.last = {.left = 2},
+                            .until = neap_clock_now(&rt->clock),
+                            .passes = rt->counters.passes};
+    neap_list_init(&limit.last.job.link);
     limit.until += round == 0 ? SHUTDOWN_GRACE : 0;
     limit.passes += round == 0 ? SHUTDOWN_PASSES : ROUND_PASSES;
     limit.passes += 2 * rt->counters.pending; /* they may await each other */
     cancel_all(L, rt);
-    if (neap_loop_run(L, rt, all_done, &limit) == NEAP_LOOP_STOPPED) {
+    neap_loop_end end = neap_loop_run(L, rt, all_done, &limit);
+    neap_list_remove(&limit.last.job.link);
+    if (end == NEAP_LOOP_STOPPED) {
       return false;
     }
   }

@@ -332,7 +332,8 @@ NEAP_ALWAYS_INLINE void step(lua_State *L, neap_task *task) {
       }
     }
   }
-  if (wait->outcome == NEAP_CANCELLED) {
+  if (task->scopes != NULL &&
+      (wait->outcome == NEAP_CANCELLED || awaited_was_cancelled(wait))) {
     neap_scopes_note_delivery(task);
   }
   rt->delivering = true;

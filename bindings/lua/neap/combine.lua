@@ -280,6 +280,7 @@ function neap.as_completed(list, options)
     Completion)
   local handle
   local function on_done(future)
+    if self.timed_out then return end
     self.done[#self.done + 1] = future
     self.left = self.left - 1
     if self.left == 0 and handle then handle:cancel() end
