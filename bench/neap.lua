@@ -135,6 +135,37 @@ function run.W9()
   return N
 end
 
+-- N processes, at most 16 at a time.
+function run.W12()
+  local process = require "neap.process"
+  local left, tasks = N, {}
+  local options = { "/bin/true", stdin = "null", stdout = "null", stderr = "null" }
+  local function worker()
+    while left > 0 do
+      left = left - 1
+      assert(process.spawn(options):wait() == 0)
+    end
+  end
+  for i = 1, 16 do tasks[i] = create_task(worker) end
+  await_all(tasks)
+  return N
+end
+
+-- The same by process.run, which collects what they write.
+function run.W12r()
+  local process = require "neap.process"
+  local left, tasks = N, {}
+  local function worker()
+    while left > 0 do
+      left = left - 1
+      assert(process.run({ "/bin/true" }).code == 0)
+    end
+  end
+  for i = 1, 16 do tasks[i] = create_task(worker) end
+  await_all(tasks)
+  return N
+end
+
 if workload == "W10" then -- measured from outside, as a whole process
   create_task(print, "hello"):await()
   return

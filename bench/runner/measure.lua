@@ -57,6 +57,7 @@ end
 -- the core and the workload never idles; where they differ, CPU time counts.
 local function seconds_of(unit, wall, cpu)
   if unit == "cpu" then return cpu end
+  if unit == "wall" then return wall end
   if unit == "s" then return math.max(cpu, math.min(wall, 1)) end
   local shared = wall - cpu > math.max(0.002, 0.03 * wall)
   return shared and cpu or wall
@@ -122,7 +123,8 @@ local function jobs(options, peers, name)
       is_peer = is_peer }
   end
   job("neap", name, workload.N)
-  if options.peers and workload.unit ~= "ms" then job("neap_gen", name, workload.N) end
+  local is_cpu = workload.unit ~= "ms" and workload.unit ~= "wall"
+  if options.peers and is_cpu then job("neap_gen", name, workload.N) end
   for _, limit in ipairs(workload.limits) do job(limit, like, workload.N) end
   for _, peer in ipairs(peers) do
     if plan.takes_part(plan.workload(like), peer) and plan.takes_part(workload, peer) then

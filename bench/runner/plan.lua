@@ -3,7 +3,8 @@ local plan = {}
 
 -- limits: programs of peers/limits; the first is the one that ratios refer to.
 -- goal: `ratio` to the limit `to`, or to the first; `beat` a peer; `bytes` a task.
--- unit: "ns" an operation, "cpu" ns of CPU time, "s" or "ms" in total.
+-- unit: "ns" an operation, "cpu" ns of CPU time, "s" or "ms" in total, "wall" seconds by the
+-- clock, whoever uses the CPU.
 -- like: where the limits and peers have no such workload, that one's figures.
 plan.workloads = {
   { name = "W1", N = 300000, what = "create a task and await it",
@@ -33,6 +34,10 @@ plan.workloads = {
     limits = { "lua_c_inc" }, goal = { ratio = 1.58 } },
   { name = "W9", N = 500000, what = "a hop in a ring of 1000 tasks",
     limits = { "lua_c_inc" }, goal = { ratio = 1.3 } },
+  { name = "W12", N = 1000, what = "1000 x /bin/true, 16 at once", unit = "wall",
+    limits = { "c_uv" }, goal = { ratio = 1.1 } },
+  { name = "W12r", like = "W12", N = 1000, what = "the same, collecting what they write",
+    unit = "wall", limits = { "c_uv" } },
   { name = "W10", N = 1, what = "hello, the whole process", unit = "ms",
     limits = { "lua5.4" }, goal = { ms = 2, rss_kb = 3072 } },
 }
@@ -43,7 +48,7 @@ plan.programs = {
   neap_gen = "{neap} bench/neap.lua {W} {N} neap_gen",
   ["lua5.4"] = "lua5.4 -e print[[hello]]",
 }
-for _, limit in ipairs { "lua_c_inc", "lua_c_pool", "lua_uv_c", "lua_wheel_c" } do
+for _, limit in ipairs { "c_uv", "lua_c_inc", "lua_c_pool", "lua_uv_c", "lua_wheel_c" } do
   plan.programs[limit] = "bench/build/limits " .. limit .. " {W} {N}"
 end
 

@@ -38,7 +38,9 @@ end
 -- As the unit of the workload asks; figures are ns for an operation.
 local function shown(workload, value)
   if not value then return "–" end
-  if workload.unit == "s" then return ("%.2f s"):format(value * workload.N / 1e9) end
+  if workload.unit == "s" or workload.unit == "wall" then
+    return ("%.2f s"):format(value * workload.N / 1e9)
+  end
   if workload.unit == "ms" then return ("%.2f ms"):format(value / 1e6) end
   return thousands(value)
 end
