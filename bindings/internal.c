@@ -232,7 +232,7 @@ static int l_set_context(lua_State *L) {
   return 0;
 }
 
-/* net() -> what neap/net.lua needs of C */
+/* net() -> what neap/net.lua needs of C; the others likewise */
 static int l_net(lua_State *L) {
   neap_push_net(L, neap_runtime_up(L));
   return 1;
@@ -253,6 +253,16 @@ static int l_process(lua_State *L) {
 /* polls() -> how often libuv was polled */
 static int l_polls(lua_State *L) {
   lua_pushinteger(L, (lua_Integer)neap_runtime_up(L)->counters.polls);
+  return 1;
+}
+
+static int l_tls(lua_State *L) {
+  neap_push_tls(L, neap_runtime_up(L));
+  return 1;
+}
+
+static int l_http_message(lua_State *L) {
+  neap_push_http_message(L, neap_runtime_up(L));
   return 1;
 }
 
@@ -277,6 +287,8 @@ static const luaL_Reg functions[] = {
     {"polls",            l_polls           },
     {"luv",              neap_load_luv     },
     {"at_close",         neap_set_at_close },
+    {"tls",              l_tls             },
+    {"http_message",     l_http_message    },
     {NULL,               NULL              },
 };
 

@@ -44,6 +44,11 @@ void neap_push_process(lua_State *L, neap_runtime *rt);
 int neap_load_luv(lua_State *L);
 int neap_set_at_close(lua_State *L);
 
+/* [-0, +1, v] The same for neap/tls.lua and for neap/http_server.lua; they raise
+ * if a library that they need is missing. */
+void neap_push_tls(lua_State *L, neap_runtime *rt);
+void neap_push_http_message(lua_State *L, neap_runtime *rt);
+
 /* [-0, +0, m] Makes the class of streams. May be called again. */
 void neap_open_streams(lua_State *L, neap_runtime *rt);
 

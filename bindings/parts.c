@@ -20,6 +20,7 @@
   X(process, NULL)                                                             \
   X(signal, NULL)                                                              \
   X(stdio, neap_push_stdio)                                                    \
+  X(tls, NULL)                                                                 \
   X(testing, neap_push_testing)
 
 typedef struct submodule {

@@ -368,6 +368,12 @@ static int l_write(lua_State *L) {
   return write_now(L, s);
 }
 
+/* Nobody is there to be told any more: that is no error. */
+static int k_shut_down(lua_State *L, int status, lua_KContext ctx) {
+  neap_stream *s = lua_touserdata(L, 1);
+  return s->status == UV_ENOTCONN ? 0 : k_written(L, status, ctx);
+}
+
 static int shut_down_now(lua_State *L, neap_stream *s) {
   if (s->write_status != 0) {
     return s->write_status == UV_EPIPE ? 0 : fail_write(L, s, s->write_status);
@@ -381,7 +387,7 @@ static int shut_down_now(lua_State *L, neap_stream *s) {
                : neap_raise_os_error(L, s->rt, err, "shutdown", NULL);
   }
   s->writing = true;
-  return neap_stream_park_writer(L, s, k_written);
+  return neap_stream_park_writer(L, s, k_shut_down);
 }
 
 static int k_shutdown_turn(lua_State *L, int status, lua_KContext ctx) {

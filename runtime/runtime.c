@@ -39,7 +39,7 @@ static int runtime_gc(lua_State *L) {
     lua_rawgeti(L, LUA_REGISTRYINDEX, rt->at_close_ref);
     lua_pcall(L, 0, 0, 0);
   }
-  neap_uv_scratch_free(rt);
+  neap_scratch_free(rt);
   neap_chunks_free(&rt->chunks);
   neap_clock_free(&rt->clock);
   neap_scopes_close(rt);

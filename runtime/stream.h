@@ -13,6 +13,7 @@
 #include "runtime/buffer.h"
 #include "runtime/io.h"
 #include "runtime/list.h"
+#include "runtime/openssl.h"
 #include "runtime/runtime.h"
 #include "runtime/task.h"
 #include "runtime/transport.h"
@@ -67,6 +68,12 @@ int neap_stream_start_reading(neap_stream *stream);
 
 /* Takes the first bytes out of the buffer. */
 void neap_stream_take(neap_stream *stream, size_t nbytes);
+/* Puts TLS between the stream and its transport; it then waits, as a writer does,
+ * until hands are shaken. Takes the engine over, also when it fails. */
+int neap_stream_start_tls(neap_stream *stream, neap_tls_engine *engine);
+
+/* The engine of a TLS transport, or NULL if it is none. */
+neap_tls_engine *neap_tls_transport_engine(neap_transport *transport);
 
 /* Cancels `task` when nothing more will come in, unless something is left to be
  * read. One at a time. */

@@ -45,7 +45,7 @@ struct neap_sink {
 /* Functions that return an int return 0 or an error of libuv's. */
 typedef struct neap_transport_kind {
   const char *name; /* "tcp" */
-  bool is_real;     /* it waits for the world outside the process */
+  /* The sink gets nothing before this has returned. */
   int (*start_reading)(neap_transport *transport);
   void (*stop_reading)(neap_transport *transport);
   /* Writes what can be written without waiting: how many bytes, or an error. */
@@ -77,8 +77,12 @@ typedef enum neap_uv_type { NEAP_TCP, NEAP_PIPE, NEAP_TTY } neap_uv_type;
 neap_transport *neap_uv_transport_new(neap_runtime *rt, neap_uv_type type,
                                       int fd, int *err);
 
-/* What a runtime's transports share; when all of them are closed. */
-void neap_uv_scratch_free(neap_runtime *rt);
+/* Where a runtime's transports put what they receive before they hand it on,
+ * which they do at once. NULL: no memory. */
+enum { NEAP_SCRATCH_SIZE = 65536 };
+
+char *neap_scratch(neap_runtime *rt);
+void neap_scratch_free(neap_runtime *rt);
 
 /* Its handle, or NULL if it is no stream of libuv's: for uv_accept, uv_spawn and the like. */
 uv_stream_t *neap_uv_transport_stream(neap_transport *transport);

@@ -6,11 +6,6 @@
 #include "runtime/alloc.h"
 #include "runtime/transport.h"
 
-/* What is received at once at most, by a sink that has no place for it. One such
- * area serves all transports of a runtime: what arrives is handed on before the
- * next can arrive. */
-enum { SCRATCH_SIZE = 65536 };
-
 /* Owner: the stream, until it is closed; then libuv, until the handle is. */
 typedef struct uv_transport {
   neap_transport base; /* first */
@@ -47,7 +42,7 @@ static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf) {
   neap_sink *sink = t->base.sink;
   (void)suggested;
   buf->base = t->rt->scratch;
-  buf->len = SCRATCH_SIZE;
+  buf->len = NEAP_SCRATCH_SIZE;
   if (sink != NULL && sink->room != NULL) {
     buf->base = sink->room(sink, &buf->len);
   }
@@ -182,8 +177,8 @@ static int set_nodelay(neap_transport *transport, bool on) {
 
 #define KIND(name)                                                             \
   {                                                                            \
-    name, true, start_reading, stop_reading, try_write, start_write,           \
-        start_shutdown, close_transport, push_name, set_nodelay                \
+    name, start_reading, stop_reading, try_write, start_write, start_shutdown, \
+        close_transport, push_name, set_nodelay                                \
   }
 
 static const neap_transport_kind kinds[] = {
@@ -211,15 +206,19 @@ static void ignore_sigpipe(void) {
   }
 }
 
+char *neap_scratch(neap_runtime *rt) {
+  if (rt->scratch == NULL) {
+    ignore_sigpipe();
+    rt->scratch = neap_realloc(NULL, 0, NEAP_SCRATCH_SIZE);
+  }
+  return rt->scratch;
+}
+
 neap_transport *neap_uv_transport_new(neap_runtime *rt, neap_uv_type type,
                                       int fd, int *err) {
   *err = UV_ENOMEM;
-  if (rt->scratch == NULL) {
-    ignore_sigpipe();
-    rt->scratch = neap_realloc(NULL, 0, SCRATCH_SIZE);
-  }
   uv_transport *t =
-      rt->scratch == NULL ? NULL : neap_realloc(NULL, 0, sizeof *t);
+      neap_scratch(rt) == NULL ? NULL : neap_realloc(NULL, 0, sizeof *t);
   if (t == NULL) {
     return NULL;
   }
@@ -235,8 +234,8 @@ neap_transport *neap_uv_transport_new(neap_runtime *rt, neap_uv_type type,
   return &t->base;
 }
 
-void neap_uv_scratch_free(neap_runtime *rt) {
-  neap_realloc(rt->scratch, SCRATCH_SIZE, 0);
+void neap_scratch_free(neap_runtime *rt) {
+  neap_realloc(rt->scratch, NEAP_SCRATCH_SIZE, 0);
   rt->scratch = NULL;
 }
 
