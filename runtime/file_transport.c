@@ -168,8 +168,8 @@ static int set_nodelay(neap_transport *transport, bool on) {
 }
 
 static const neap_transport_kind file_kind = {
-    "file",      true,           start_reading,   stop_reading, try_write,
-    start_write, start_shutdown, close_transport, push_name,    set_nodelay,
+    "file",         start_reading,   stop_reading, try_write,   start_write,
+    start_shutdown, close_transport, push_name,    set_nodelay,
 };
 
 neap_transport *neap_file_transport_new(neap_runtime *rt, int fd) {
