@@ -10,6 +10,7 @@
 #include "runtime/callback.h"
 #include "runtime/error.h"
 #include "runtime/loop.h"
+#include "runtime/text.h"
 #include "runtime/tree.h"
 #include "runtime/wait.h"
 
@@ -32,9 +33,14 @@ static void push_source(lua_State *L, neap_runtime *rt) {
     lua_replace(L, -2);
   }
   if (ar.currentline > 0) {
-    lua_pushfstring(L, "%s at %s:%d", lua_tostring(L, -1), ar.short_src,
-                    ar.currentline);
-    lua_replace(L, -2);
+    char space[LUA_IDSIZE + 32];
+    neap_text text = {space, space + sizeof space};
+    neap_text_add(&text, " at ");
+    neap_text_add(&text, ar.short_src);
+    neap_text_add(&text, ":");
+    neap_text_add_number(&text, (uint64_t)ar.currentline);
+    lua_pushlstring(L, space, (size_t)(text.at - space));
+    lua_concat(L, 2);
   }
 }
 

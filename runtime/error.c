@@ -7,8 +7,10 @@
 
 #include <lauxlib.h>
 
+#include "runtime/class.h"
 #include "runtime/future.h"
 #include "runtime/task.h"
+#include "runtime/text.h"
 
 static const char *const class_names[NEAP_CLASS_COUNT] = {
     /* ORDER neap_class */
@@ -33,12 +35,6 @@ enum { TRACEBACK_STACK = 20, BRIEF_LEVELS = 8 };
 
 const char *neap_class_name(neap_class class_id) {
   return class_names[class_id];
-}
-
-void neap_push_class(lua_State *L, neap_runtime *rt, neap_class class_id) {
-  lua_rawgeti(L, LUA_REGISTRYINDEX, rt->classes_ref);
-  lua_rawgeti(L, -1, (lua_Integer)class_id + 1);
-  lua_replace(L, -2);
 }
 
 /* ---- instances ---- */
@@ -148,15 +144,7 @@ static void push_new_class(lua_State *L, neap_runtime *rt, const char *name,
     set_metamethods(L, rt);
   }
   lua_setmetatable(L, -2);
-  lua_rawgeti(L, LUA_REGISTRYINDEX, rt->parents_ref);
-  lua_pushvalue(L, -2);
-  if (parent != 0) {
-    lua_pushvalue(L, parent);
-  } else {
-    lua_pushboolean(L, 0);
-  }
-  lua_rawset(L, -3);
-  lua_pop(L, 1);
+  neap_class_add(L, rt, parent);
 }
 
 /* Error:extend(name) -> class
@@ -173,109 +161,66 @@ static int l_extend(lua_State *L) {
 void neap_errors_open(lua_State *L, neap_runtime *rt) {
   lua_createtable(L, 0, 2);
   rt->outside_ref = luaL_ref(L, LUA_REGISTRYINDEX);
-  lua_createtable(L, 0, NEAP_CLASS_COUNT);
-  rt->parents_ref = luaL_ref(L, LUA_REGISTRYINDEX);
-  lua_createtable(L, NEAP_CLASS_COUNT, 0);
-  lua_pushvalue(L, -1);
-  rt->classes_ref = luaL_ref(L, LUA_REGISTRYINDEX);
-  int classes = lua_gettop(L);
+  lua_pushboolean(L, 0);
+  rt->brief_ref = luaL_ref(L, LUA_REGISTRYINDEX);
+  neap_classes_open(L, rt);
   push_new_class(L, rt, class_names[NEAP_ERROR], 0);
   int root = lua_gettop(L);
   lua_pushlightuserdata(L, rt);
   lua_pushcclosure(L, l_extend, 1);
   lua_setfield(L, root, "extend");
-  lua_pushvalue(L, root);
-  lua_rawseti(L, classes, NEAP_ERROR + 1);
   for (int i = NEAP_ERROR + 1; i < NEAP_CLASS_COUNT; i++) {
     push_new_class(L, rt, class_names[i], root);
-    lua_rawseti(L, classes, i + 1);
+    neap_class_set(L, rt, (neap_class)i);
   }
-  lua_settop(L, classes - 1);
-}
-
-/* ---- tests ---- */
-
-bool neap_is_class(lua_State *L, neap_runtime *rt, int index) {
-  if (!lua_istable(L, index)) {
-    return false;
-  }
-  index = lua_absindex(L, index);
-  lua_rawgeti(L, LUA_REGISTRYINDEX, rt->parents_ref);
-  lua_pushvalue(L, index);
-  bool found = lua_rawget(L, -2) != LUA_TNIL;
-  lua_pop(L, 2);
-  return found;
-}
-
-bool neap_error_isinstance(lua_State *L, neap_runtime *rt, int index,
-                           int class_index) {
-  if (!lua_istable(L, index) || !lua_checkstack(L, 6) ||
-      neap_is_class(L, rt, index)) {
-    return false;
-  }
-  class_index = lua_absindex(L, class_index);
-  int top = lua_gettop(L);
-  if (!lua_getmetatable(L, index)) {
-    return false;
-  }
-  bool found = false;
-  lua_rawgeti(L, LUA_REGISTRYINDEX, rt->parents_ref);
-  lua_insert(L, -2);
-  /* parents, class; up to the root, whose parent is false. A metatable that is
-   * no class has no parent. */
-  do {
-    found = lua_rawequal(L, -1, class_index);
-  } while (!found && lua_rawget(L, -2) == LUA_TTABLE);
-  if (found) {
-    found = neap_is_class(L, rt, class_index);
-  }
-  lua_settop(L, top);
-  return found;
-}
-
-bool neap_error_is(lua_State *L, neap_runtime *rt, int index,
-                   neap_class class_id) {
-  if (!lua_istable(L, index) || !lua_checkstack(L, 6)) {
-    return false;
-  }
-  index = lua_absindex(L, index);
-  neap_push_class(L, rt, class_id);
-  bool found = neap_error_isinstance(L, rt, index, -1);
-  lua_pop(L, 1);
-  return found;
+  neap_class_set(L, rt, NEAP_ERROR);
 }
 
 /* ---- tracebacks ---- */
 
-/* As snprintf: a line of a traceback. */
-static int format_level(char *text, size_t size, const lua_Debug *ar) {
+static void add_level(neap_text *text, const lua_Debug *ar) {
   if (ar->currentline <= 0) {
-    return snprintf(text, size, "\n\t[C]: in ?");
+    neap_text_add(text, "\n\t[C]: in ?");
+    return;
   }
+  neap_text_add(text, "\n\t");
+  neap_text_add(text, ar->short_src);
+  neap_text_add(text, ":");
+  neap_text_add_number(text, (uint64_t)ar->currentline);
   if (*ar->what == 'm') {
-    return snprintf(text, size, "\n\t%s:%d: in main chunk", ar->short_src,
-                    ar->currentline);
+    neap_text_add(text, ": in main chunk");
+    return;
   }
-  return snprintf(text, size, "\n\t%s:%d: in function <%s:%d>", ar->short_src,
-                  ar->currentline, ar->short_src, ar->linedefined);
+  neap_text_add(text, ": in function <");
+  neap_text_add(text, ar->short_src);
+  neap_text_add(text, ":");
+  neap_text_add_number(text, (uint64_t)ar->linedefined);
+  neap_text_add(text, ">");
 }
 
 /* [-0, +1, m] Pushes a traceback without names of functions: those are looked
- * up in all loaded modules, which is most of the cost of a cancellation. */
-static void push_brief_traceback(lua_State *L) {
-  char text[(2 * LUA_IDSIZE + 64) * BRIEF_LEVELS] = "stack traceback:";
-  size_t length = strlen(text);
+ * up in all loaded modules, which is most of the cost of a cancellation. Many
+ * are cancelled at one place, so the last text is kept. */
+static void push_brief_traceback(lua_State *L, neap_runtime *rt) {
+  char space[(2 * LUA_IDSIZE + 64) * BRIEF_LEVELS];
+  neap_text text = {space, space + sizeof space};
+  neap_text_add(&text, "stack traceback:");
   lua_Debug ar;
   for (int level = 1; level <= BRIEF_LEVELS && lua_getstack(L, level, &ar);
        level++) {
     lua_getinfo(L, "Sl", &ar);
-    int n = format_level(text + length, sizeof text - length, &ar);
-    if (n < 0 || (size_t)n >= sizeof text - length) {
-      break;
-    }
-    length += (size_t)n;
+    add_level(&text, &ar);
   }
-  lua_pushlstring(L, text, length);
+  size_t length = (size_t)(text.at - space);
+  if (length == rt->brief_length && memcmp(space, rt->brief, length) == 0) {
+    lua_rawgeti(L, LUA_REGISTRYINDEX, rt->brief_ref);
+    return;
+  }
+  const char *brief = lua_pushlstring(L, space, length);
+  lua_pushvalue(L, -1);
+  lua_rawseti(L, LUA_REGISTRYINDEX, rt->brief_ref);
+  rt->brief = brief;
+  rt->brief_length = length;
 }
 
 /* [-0, +0, m] Notes the stack beside the running task, or for all that runs
@@ -314,7 +259,7 @@ int neap_traceback_handler(lua_State *L) {
   if (lua_rawget(L, 1) == LUA_TNIL) {
     lua_pushliteral(L, "traceback");
     if (neap_error_is(L, rt, 1, NEAP_CANCELLED_ERROR)) {
-      push_brief_traceback(L);
+      push_brief_traceback(L, rt);
     } else {
       luaL_traceback(L, L, NULL, 1);
     }

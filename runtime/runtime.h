@@ -53,6 +53,16 @@ typedef struct neap_anchors {
   uint32_t capacity; /* slots that exist */
 } neap_anchors;
 
+/* At least as many as error.h has. */
+#define NEAP_MAX_CLASSES 32
+
+/* The error classes by their addresses (class.c). */
+typedef struct neap_classes {
+  struct neap_class_place *places; /* a userdata in the registry */
+  uint32_t capacity;               /* of places: a power of 2 */
+  uint32_t count;
+} neap_classes;
+
 /* Owner: a userdata in the registry of its lua_State, so it is still there
  * when the last finalizer of a closing state runs. */
 struct neap_runtime {
@@ -85,6 +95,8 @@ struct neap_runtime {
   neap_trace trace;
   neap_counters counters;
   neap_anchors anchors;
+  neap_classes classes;
+  const void *class_addresses[NEAP_MAX_CLASSES]; /* by neap_class */
 
   /* resume.c */
   const neap_entry *entry;       /* innermost coroutine entered; NULL outside */
@@ -121,8 +133,9 @@ struct neap_runtime {
 
   /* Registry references: integers, because those are looked up fastest. */
   int classes_ref; /* neap_class -> class */
-  int parents_ref; /* class -> its parent class, or false */
-  int task_ref;    /* metatables */
+  int parents_ref; /* class -> its parent class, or false: keeps them alive */
+  int places_ref;
+  int task_ref; /* metatables */
   int future_ref;
   int failure_ref;
   int callback_ref;
@@ -133,6 +146,9 @@ struct neap_runtime {
   int outside_ref;       /* the last error raised outside of tasks, and where */
   int handler_ref;       /* the exception handler, or LUA_NOREF */
   int at_close_ref;      /* called when the loop is closed, or LUA_NOREF */
+  int brief_ref;         /* the last brief traceback: error.c */
+  const char *brief;     /* its text; NULL before the first */
+  size_t brief_length;
   const void *task_metatable; /* lua_topointer of it */
   const void *future_metatable;
 };

@@ -15,6 +15,7 @@
 #include "runtime/report.h"
 #include "runtime/resume.h"
 #include "runtime/scope.h"
+#include "runtime/text.h"
 #include "runtime/version.h"
 
 /* A lua_resume inside a lua_resume costs C stack, of which Lua allows 200
@@ -438,7 +439,11 @@ void neap_push_cancelled(lua_State *L, neap_task *task) {
 void neap_push_task_name(lua_State *L, neap_task *task, int index) {
   neap_future_push_extra(L, &task->future, index, "name");
   if (lua_isnil(L, -1)) {
+    char space[32];
+    neap_text text = {space, space + sizeof space};
+    neap_text_add(&text, "Task-");
+    neap_text_add_number(&text, task->id);
     lua_pop(L, 1);
-    lua_pushfstring(L, "Task-%I", (LUAI_UACINT)task->id);
+    lua_pushlstring(L, space, (size_t)(text.at - space));
   }
 }
