@@ -118,7 +118,7 @@ static int l_stats(lua_State *L) {
   set_count(L, "failed", counters->failed);
   set_count(L, "cancelled", counters->cancelled);
   lua_setfield(L, -2, "tasks");
-  set_count(L, "timers", rt->clock.count);
+  set_count(L, "timers", neap_clock_count(&rt->clock));
   set_count(L, "handles", neap_loop_handles(rt));
   set_count(L, "bytes", neap_alloc_bytes());
   set_count(L, "steps", counters->steps);

@@ -15,7 +15,7 @@ struct neap_job {
   neap_link link; /* in the ready queue, or in a list of waiters */
   /* Called by the drain. Never raises. */
   void (*run)(struct neap_runtime *rt, neap_job *job);
-  size_t armed; /* place in the clock's heap, from 1; 0: not there */
+  size_t armed; /* its slot in the clock, from 1; 0: it has none */
 };
 
 #endif

@@ -144,7 +144,8 @@ static void shuffle_batch(neap_runtime *rt) {
 /* Without deadlines nobody needs the exact time, and reading a clock costs as
  * much as a third of a switch between tasks. */
 static void collect_deadlines(neap_runtime *rt) {
-  if (rt->clock.count > 0 || rt->counters.passes % UNTIMED_PASSES == 0) {
+  if (neap_clock_count(&rt->clock) > 0 ||
+      rt->counters.passes % UNTIMED_PASSES == 0) {
     uint64_t now = neap_clock_now(&rt->clock);
     neap_job *job;
     rt->trace.now = now;

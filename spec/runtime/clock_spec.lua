@@ -207,6 +207,28 @@ describe("deadlines", function()
     end))
   end
 
+  for _, kept in ipairs { 1, 3, 15 } do
+    it(("of 1000 callbacks come in order when %d of 16 stay"):format(kept), in_loop(function()
+      local random, delays, handles = randomizer(kept), random_delays(kept, 40), {}
+      local called = {}
+      for i, delay in ipairs(delays) do
+        handles[i] = neap.call_later(delay, function() called[#called + 1] = i end)
+      end
+      local order, stay = {}, {}
+      for i = 1, #delays do
+        stay[i] = random(16) < kept
+        if not stay[i] then handles[i]:cancel() end
+      end
+      for _, i in ipairs(sorted(delays)) do
+        if stay[i] then order[#order + 1] = i end
+      end
+      assert.are.equal(#order, neap.stats().timers)
+      neap.sleep(20000)
+      assert.are.same(order, called)
+      assert.are.equal(0, neap.stats().timers)
+    end))
+  end
+
   it("of sleepers and callbacks alike come in the order of the calls", in_loop(function()
     local seen = {}
     for i = 1, 50 do
