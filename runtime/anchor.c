@@ -15,7 +15,9 @@ void neap_anchors_close(neap_runtime *rt) {
 }
 
 /* Doubles the slots. There is room in `free` for every slot there is, so that
- * giving one back cannot fail. */
+ * giving one back cannot fail. New ones are taken as luaL_ref does it, behind
+ * the last place of the registry, but not one by one: a million tasks need two
+ * millions of them. */
 void neap_anchors_grow(lua_State *L, neap_runtime *rt) {
   neap_anchors *anchors = &rt->anchors;
   uint32_t old = anchors->capacity;
@@ -27,10 +29,11 @@ void neap_anchors_grow(lua_State *L, neap_runtime *rt) {
     return;
   }
   anchors->free = free;
-  while (anchors->capacity < capacity) {
+  lua_Unsigned last = lua_rawlen(L, LUA_REGISTRYINDEX);
+  for (uint32_t i = 1; i <= capacity - old; i++) {
     lua_pushboolean(L, 0);
-    free[anchors->free_count] = luaL_ref(L, LUA_REGISTRYINDEX);
-    anchors->free_count++;
+    lua_rawseti(L, LUA_REGISTRYINDEX, (lua_Integer)(last + i));
+    free[anchors->free_count++] = (int)(last + i);
     anchors->capacity++;
   }
 }
