@@ -327,6 +327,65 @@ describe("the traceback of an error object", function()
   end)
 end)
 
+describe("the traceback of a CancelledError", function()
+  local function cancelled(fn)
+    local task = neap.create_task(fn)
+    neap.sleep(0)
+    task:cancel()
+    local _, err = pcall(task.await, task)
+    return err.traceback
+  end
+  local function one() neap.sleep(1) end
+  local function other() neap.sleep(1) end
+
+  it("is that of its own place, also after others", in_loop(function()
+    local first, second, third = cancelled(one), cancelled(other), cancelled(one)
+    local line = debug.getinfo(one, "S").linedefined
+    local text = "stack traceback:\n\t[C]: in ?\n\t%s:%d: in function <%s:%d>\n\t[C]: in ?"
+    local source = debug.getinfo(one, "S").short_src
+    assert.are.equal(text:format(source, line, source, line), first)
+    assert.are.equal(text:format(source, line + 1, source, line + 1), second)
+    assert.are.equal(first, third)
+  end))
+
+  it("shows the innermost levels of a deep stack", in_loop(function()
+    local function nested(depth)
+      if depth > 0 then
+        nested(depth - 1)
+      else
+        neap.sleep(1)
+      end
+      return depth
+    end
+    local _, lines = cancelled(function() nested(100) end):gsub("\n", "\n")
+    assert.are.equal(8, lines)
+  end))
+end)
+
+describe("many error classes", function()
+  it("are all told apart", function()
+    local classes = { [0] = neap.TimeoutError }
+    for i = 1, 60 do
+      classes[i] = classes[i // 2]:extend("Class" .. i)
+    end
+    for i = 0, 60 do
+      local err = classes[i] "one"
+      local ancestors = { [i] = true }
+      local j = i
+      while j > 0 do
+        j = j // 2
+        ancestors[j] = true
+      end
+      for k = 0, 60 do
+        assert.are.equal(ancestors[k] or false, neap.is(err, classes[k]))
+      end
+      assert.is_true(neap.is(err, neap.Error))
+      assert.is_false(neap.is(err, neap.CancelledError))
+      assert.is_false(neap.is(classes[i], neap.Error))
+    end
+  end)
+end)
+
 describe("a task that fails", function()
   for title, value in pairs(odd_errors()) do
     it("with " .. title .. " hands that very value on", in_loop(function()
