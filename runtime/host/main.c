@@ -13,6 +13,7 @@
 #include <lauxlib.h>
 #include <lualib.h>
 
+#include "runtime/host/blocks.h"
 #include "runtime/host/options.h"
 #include "runtime/host/program.h"
 #include "runtime/host/repl.h"
@@ -77,12 +78,23 @@ static int l_main(lua_State *L) {
   return 1;
 }
 
+/* AddressSanitizer is to see every block that is freed. */
+#ifdef __SANITIZE_ADDRESS__
+enum { KEEP_BLOCKS = 0 };
+#else
+enum { KEEP_BLOCKS = 1 };
+#endif
+
 static int run_state(host_options *options) {
   int status = EXIT_FAILURE;
+  neap_blocks blocks = {0};
   lua_State *L = luaL_newstate();
   if (L == NULL) {
     fputs("neap: not enough memory\n", stderr);
     return status;
+  }
+  if (KEEP_BLOCKS) {
+    lua_setallocf(L, neap_blocks_alloc, &blocks);
   }
   lua_pushcfunction(L, l_main);
   lua_pushlightuserdata(L, options);
@@ -93,6 +105,7 @@ static int run_state(host_options *options) {
     host_print_error(L, "neap: ");
   }
   lua_close(L);
+  neap_blocks_free(&blocks);
   return status;
 }
 
