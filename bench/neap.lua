@@ -105,7 +105,9 @@ local function queue_of(size)
     for i = 1, N do queue:put(i) end
   end)
   local consumer = create_task(function()
-    for i = 1, N do assert(queue:get() == i) end
+    for i = 1, N do
+      if queue:get() ~= i then error "order" end
+    end
   end)
   producer:await()
   consumer:await()

@@ -183,10 +183,8 @@ static void put_when_woken(lua_State *L, queue *q) {
 }
 
 static int k_put(lua_State *L, int status, lua_KContext ctx) {
-  neap_runtime *rt = neap_runtime_up(L);
-  queue *q = lua_touserdata(L, 1);
+  queue *q = (queue *)ctx;
   (void)status;
-  (void)ctx;
   if (q->is_shut_down) {
     return raise_shut_down(L);
   }
@@ -194,9 +192,9 @@ static int k_put(lua_State *L, int status, lua_KContext ctx) {
     put_when_woken(L, q);
     return 0;
   }
-  neap_task *task = neap_check_wait(L, rt);
+  neap_task *task = neap_check_wait(L, q->rt);
   neap_list_append(&q->putters, &task->wait.job.link);
-  return neap_park(L, task, &put_kind, q, k_put, 0);
+  return neap_park(L, task, &put_kind, q, k_put, ctx);
 }
 
 static queue *check_put(lua_State *L) {
@@ -218,7 +216,7 @@ static int l_put(lua_State *L) {
     put(L, q);
     return 0;
   }
-  return k_put(L, LUA_OK, 0);
+  return k_put(L, LUA_OK, (lua_KContext)q);
 }
 
 /* queue:put_nowait(item)
@@ -277,10 +275,10 @@ static void get_when_woken(lua_State *L, queue *q) {
 /* What a getter does when the queue is shut down and empty. */
 typedef enum at_end { RAISE, RETURN_NIL } at_end;
 
-static int k_get(lua_State *L, int status, lua_KContext end) {
-  neap_runtime *rt = neap_runtime_up(L);
-  queue *q = lua_touserdata(L, 1);
-  (void)status;
+static int k_get(lua_State *L, int status, lua_KContext ctx);
+static int k_next(lua_State *L, int status, lua_KContext ctx);
+
+static inline int get_or_wait(lua_State *L, queue *q, at_end end) {
   if (has_item(L, q)) {
     get_when_woken(L, q);
     return 1;
@@ -289,9 +287,20 @@ static int k_get(lua_State *L, int status, lua_KContext end) {
     lua_pushnil(L);
     return end == RETURN_NIL ? 1 : raise_shut_down(L);
   }
-  neap_task *task = neap_check_wait(L, rt);
+  neap_task *task = neap_check_wait(L, q->rt);
   neap_list_append(&q->getters, &task->wait.job.link);
-  return neap_park(L, task, &get_kind, q, k_get, end);
+  return neap_park(L, task, &get_kind, q, end == RAISE ? k_get : k_next,
+                   (lua_KContext)q);
+}
+
+static int k_get(lua_State *L, int status, lua_KContext ctx) {
+  (void)status;
+  return get_or_wait(L, (queue *)ctx, RAISE);
+}
+
+static int k_next(lua_State *L, int status, lua_KContext ctx) {
+  (void)status;
+  return get_or_wait(L, (queue *)ctx, RETURN_NIL);
 }
 
 static inline int begin_get(lua_State *L, queue *q, at_end end) {
@@ -300,7 +309,7 @@ static inline int begin_get(lua_State *L, queue *q, at_end end) {
     get(L, q);
     return 1;
   }
-  return k_get(L, LUA_OK, end);
+  return get_or_wait(L, q, end);
 }
 
 /* queue:get() -> item
