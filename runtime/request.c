@@ -1,13 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 #include "runtime/request.h"
 
+#include <stdatomic.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <lauxlib.h>
 
+#include "runtime/alloc.h"
 #include "runtime/anchor.h"
 #include "runtime/loop.h"
 #include "runtime/object.h"
+#include "runtime/os_error.h"
 #include "runtime/task.h"
 
 static const char *const TYPE_NAME = "neap.Request";
@@ -67,10 +71,71 @@ static int request_gc(lua_State *L) {
   return 0;
 }
 
+/* ---- the pool ---- */
+
+enum { MOST_THREADS = 1024 };
+
+static atomic_bool pool_can_start;
+
+static void wait_for_end(void *semaphore) {
+  uv_sem_wait(semaphore);
+}
+
+static int pool_size(void) {
+  char text[16];
+  size_t size = sizeof text;
+  int threads = 4;
+  if (uv_os_getenv("UV_THREADPOOL_SIZE", text, &size) == 0) {
+    threads = (int)strtol(text, NULL, 10);
+  }
+  return threads < 1 ? 1 : threads > MOST_THREADS ? MOST_THREADS : threads;
+}
+
+/* libuv aborts the process if it cannot start its threads, which it does at the
+ * first request. So as many are started, and ended, on trial. */
+static int try_threads(void) {
+  uv_sem_t end;
+  int err = uv_sem_init(&end, 0);
+  if (err != 0) {
+    return err;
+  }
+  int count = pool_size();
+  size_t size = (size_t)count * sizeof(uv_thread_t);
+  uv_thread_t *threads = neap_realloc(NULL, 0, size);
+  int started = 0;
+  err = threads == NULL ? UV_ENOMEM : 0;
+  while (err == 0 && started < count) {
+    err = uv_thread_create(&threads[started], wait_for_end, &end);
+    started += err == 0 ? 1 : 0;
+  }
+  for (int i = 0; i < started; i++) {
+    uv_sem_post(&end);
+  }
+  for (int i = 0; i < started; i++) {
+    uv_thread_join(&threads[i]);
+  }
+  uv_sem_destroy(&end);
+  neap_realloc(threads, size, 0);
+  return err;
+}
+
+static void check_pool(lua_State *L, neap_runtime *rt) {
+  if (!atomic_load(&pool_can_start)) {
+    int err = try_threads();
+    if (err != 0) {
+      neap_raise_os_error(L, rt, err, "pthread_create", NULL);
+    }
+    atomic_store(&pool_can_start, true);
+  }
+}
+
+/* ---- requests ---- */
+
 neap_uv_request *neap_uv_request_new(lua_State *L, neap_runtime *rt,
                                      const neap_uv_request_kind *kind,
                                      size_t size, int nuvalue) {
   luaL_checkstack(L, LUA_MINSTACK, NULL);
+  check_pool(L, rt);
   neap_anchors_reserve(L, rt, 1);
   neap_uv_request *request = lua_newuserdatauv(L, size, nuvalue);
   memset(request, 0, size);

@@ -370,6 +370,21 @@ describe("fs at the end", function()
     assert.are.same({ code = 130, stdout = "", stderr = "ready\n" }, child:finish())
   end)
 
+  it("without threads it says so", function()
+    local result = process.run({ "setpriv", "--reuid=54321", "--clear-groups", "sh", "-c",
+      'ulimit -S -p 0; exec "$NEAP_BUILD/neap" -' }, { stdin = [[
+        local neap, fs, dns = require "neap", require "neap.fs", require "neap.dns"
+        print(pcall(fs.stat, "/"))
+        print(pcall(dns.getaddrinfo, "127.0.0.1"))
+        neap.sleep(0)
+      ]], env = { ASAN_OPTIONS = "detect_leaks=0" } }) -- which needs a thread, too
+    if result.code == 126 or result.code == 127 then
+      return pending "needs to be root, and a build that all may read"
+    end
+    local refused = "false\tOSError: pthread_create: resource temporarily unavailable (EAGAIN)\n"
+    assert.are.same({ code = 0, stdout = refused .. refused, stderr = "" }, result)
+  end)
+
   it("without descriptors everything says so, and works again later", function()
     local result = process.run({ "sh", "-c", 'ulimit -n 40; exec "$NEAP_BUILD/neap" -' }, {
       stdin = [[
