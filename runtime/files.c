@@ -12,7 +12,10 @@
 #include "runtime/alloc.h"
 
 /* read(2) and write(2) take no more than this at once. */
-enum { MOST_AT_ONCE = 0x7ffff000, FIRST_SIZE = 4096, ANY_MODE = 0666 };
+enum { MOST_AT_ONCE = 0x7ffff000, ANY_MODE = 0666 };
+
+/* Bytes. */
+enum { FIRST_SIZE = 4096, MUCH = 1 << 20 };
 
 void neap_file_work_init(neap_file_work *w) {
   memset(w, 0, sizeof *w);
@@ -244,11 +247,24 @@ static size_t bytes_left(neap_file_work *w) {
   return size;
 }
 
+/* Somebody who asks for very much wants what is there. */
+static size_t most_to_read(neap_file_work *w) {
+  if (w->max <= MUCH) {
+    return w->max;
+  }
+  size_t left = bytes_left(w);
+  size_t size = left < MUCH ? MUCH : left;
+  return size < w->max ? size : w->max;
+}
+
 void neap_file_read(neap_file_work *w) {
   if (w->whole) {
     read_whole(w, bytes_left(w));
-  } else if (reserve(w, w->max)) {
-    read_some(w, w->max);
+    return;
+  }
+  size_t size = most_to_read(w);
+  if (reserve(w, size)) {
+    read_some(w, size);
   }
 }
 
