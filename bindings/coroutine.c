@@ -197,6 +197,9 @@ static int l_close(lua_State *L) {
     return luaL_error(L, "cannot close a coroutine that waits in neap: cancel "
                          "its task");
   }
+  if (rt->closing == NEAP_MAX_CLOSING) {
+    return luaL_error(L, "C stack overflow");
+  }
   if (neap_close_coroutine(rt, co, L) == LUA_OK) {
     lua_pushboolean(L, 1);
     return 1;

@@ -51,6 +51,7 @@ int luaopen_neap(lua_State *L) {
     const char *debug = getenv("NEAP_DEBUG");
     rt->debug =
         debug != NULL && strcmp(debug, "") != 0 && strcmp(debug, "0") != 0;
+    neap_update_watch(rt);
   }
   if (lua_rawgetp(L, LUA_REGISTRYINDEX, &module_key) == LUA_TNIL) {
     lua_pop(L, 1);

@@ -57,6 +57,12 @@ void neap_push_memory_stream(lua_State *L, neap_runtime *rt);
 
 /* [-0, +0, m] Adds to what neap/net.lua needs, on the top. */
 void neap_bind_udp(lua_State *L, neap_runtime *rt);
+/* lua_CFunctions, whose first upvalue is the runtime: as those of the string
+ * library, but the work of matching counts for the limit of the step. */
+int neap_l_find(lua_State *L);
+int neap_l_match(lua_State *L);
+int neap_l_gmatch(lua_State *L);
+int neap_l_gsub(lua_State *L);
 
 /* [-0, +0, m] Gives the module table on the top the parts that are made at
  * first use: an absent field is looked for among them. */

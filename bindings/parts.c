@@ -77,6 +77,19 @@ void neap_run_source(lua_State *L, neap_runtime *rt, const char *name) {
   lua_call(L, 2, 1);
 }
 
+/* Whether a runtime may have what the source provides: a sandbox only what
+ * reaches nothing outside. */
+static bool is_allowed(neap_runtime *rt, const neap_lua_source *source) {
+  static const char *const harmless[] = {"neap.combine", "neap.context",
+                                         "neap.group", "neap.suspend"};
+  for (size_t i = 0; i < sizeof harmless / sizeof *harmless; i++) {
+    if (strcmp(source->name, harmless[i]) == 0) {
+      return true;
+    }
+  }
+  return !rt->restricted;
+}
+
 /* Whether `name` is in " name name ". */
 static bool provides(const neap_lua_source *source, const char *name) {
   size_t length = strlen(name);
@@ -118,13 +131,13 @@ static int l_index(lua_State *L) {
   }
   const char *key = lua_tostring(L, 2);
   for (const submodule *sub = submodules; sub->name != NULL; sub++) {
-    if (strcmp(sub->name, key) == 0) {
+    if (!rt->restricted && strcmp(sub->name, key) == 0) {
       push_submodule(L, rt, sub);
       return 1;
     }
   }
   for (const neap_lua_source *s = neap_lua_sources; s->name != NULL; s++) {
-    if (provides(s, key)) {
+    if (is_allowed(rt, s) && provides(s, key)) {
       neap_run_source(L, rt, s->name);
       lua_settop(L, 2);
       lua_rawget(L, 1);
@@ -146,7 +159,7 @@ static int l_pairs(lua_State *L) {
   lua_settop(L, 1);
   for (const neap_lua_source *s = neap_lua_sources; s->name != NULL; s++) {
     size_t length = strcspn(s->provides + 1, " ");
-    if (length > 0) {
+    if (length > 0 && is_allowed(rt, s)) {
       lua_pushlstring(L, s->provides + 1, length);
       if (lua_rawget(L, 1) == LUA_TNIL) {
         neap_run_source(L, rt, s->name);

@@ -39,9 +39,11 @@ static int l_pcall(lua_State *L) {
   return k_pcall(L, status, 0);
 }
 
-/* The message handler of l_xpcall: the user's, but for a cancellation. */
+/* The message handler of l_xpcall: the user's, but for a cancellation. Nor for
+ * what a hook has raised: the handler would run with hooks off. */
 static int handle(lua_State *L) {
-  if (is_own_cancellation(L, neap_runtime_up(L))) {
+  if (neap_runtime_up(L)->interrupting ||
+      is_own_cancellation(L, neap_runtime_up(L))) {
     return 1;
   }
   lua_pushvalue(L, lua_upvalueindex(2));

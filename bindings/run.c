@@ -78,7 +78,7 @@ static int l_time(lua_State *L) {
  * Debug mode on or off. */
 static int l_set_debug(lua_State *L) {
   luaL_checkany(L, 1);
-  neap_runtime_up(L)->debug = lua_toboolean(L, 1) != 0;
+  neap_set_debug(L, lua_toboolean(L, 1));
   return 0;
 }
 

@@ -8,6 +8,8 @@
 #include "runtime/anchor.h"
 #include "runtime/context.h"
 #include "runtime/error.h"
+#include "runtime/interrupt.h"
+#include "runtime/limits.h"
 #include "runtime/report.h"
 #include "runtime/task.h"
 
@@ -72,10 +74,12 @@ static void run(neap_runtime *rt, neap_job *job) {
   neap_push_anchored(L, callback->anchor);
   neap_callback_release(L, callback);
   rt->executing = L;
+  neap_limits_begin_callback(rt, L);
   if (lua_pcall(L, 1, 0, 0) != LUA_OK) {
     lua_pop(L, 1); /* no memory left to report an error with */
   }
   rt->executing = NULL;
+  neap_interrupt_step_ended(rt);
 }
 
 neap_callback *neap_callback_new(lua_State *L, neap_runtime *rt, int nargs) {

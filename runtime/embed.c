@@ -47,7 +47,9 @@ void neap_use_virtual_clock(lua_State *L) {
 }
 
 void neap_set_debug(lua_State *L, int on) {
-  neap_runtime_of(L)->debug = on != 0;
+  neap_runtime *rt = neap_runtime_of(L);
+  rt->debug = on != 0;
+  neap_update_watch(rt);
 }
 
 void neap_push_error_text(lua_State *L, int index) {

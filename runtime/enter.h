@@ -19,14 +19,23 @@
 #define NEAP_ALWAYS_INLINE static inline
 #endif
 
+static inline void neap_watch_enter(neap_runtime *rt, lua_State *co) {
+  if (rt->limits.on) {
+    neap_limits_enter(rt, co);
+  }
+  if (rt->step_began != 0) {
+    neap_debug_enter(rt, co);
+  }
+}
+
 NEAP_ALWAYS_INLINE int neap_enter(neap_runtime *rt, const neap_entry *entry,
                                   int nargs, int *nresults) {
   const neap_entry *outer_entry = rt->entry;
   lua_State *executing = rt->executing;
   rt->entry = entry;
   rt->executing = entry->co;
-  if (rt->step_began != 0) {
-    neap_debug_enter(rt, entry->co);
+  if (rt->watched) {
+    neap_watch_enter(rt, entry->co);
   }
   int status = lua_resume(entry->co, entry->from, nargs, nresults);
   rt->executing = executing;

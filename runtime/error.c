@@ -39,6 +39,17 @@ const char *neap_class_name(neap_class class_id) {
 
 /* ---- instances ---- */
 
+/* [-1, +0, m] Makes the class on the top the metatable of the table below. No
+ * restricted script gets a finalizer that way: no limit would end it. */
+static void set_class(lua_State *L, neap_runtime *rt) {
+  if (rt->restricted) {
+    lua_pushliteral(L, "__gc");
+    lua_pushnil(L);
+    lua_rawset(L, -3);
+  }
+  lua_setmetatable(L, -2);
+}
+
 void neap_error_new(lua_State *L, neap_runtime *rt, neap_class class_id) {
   lua_createtable(L, 0, 3);
   lua_insert(L, -2);
@@ -48,7 +59,7 @@ void neap_error_new(lua_State *L, neap_runtime *rt, neap_class class_id) {
   }
   lua_setfield(L, -2, "message");
   neap_push_class(L, rt, class_id);
-  lua_setmetatable(L, -2);
+  set_class(L, rt);
 }
 
 int neap_raise(lua_State *L, neap_runtime *rt, neap_class class_id,
@@ -105,7 +116,7 @@ static int l_construct(lua_State *L) {
     lua_setfield(L, -2, "message");
   }
   lua_pushvalue(L, 1);
-  lua_setmetatable(L, -2);
+  set_class(L, neap_runtime_up(L));
   return 1;
 }
 
@@ -136,14 +147,15 @@ static void push_new_class(lua_State *L, neap_runtime *rt, const char *name,
     lua_getfield(L, parent, "__tostring");
     set_metamethods(L, rt);
     lua_pushvalue(L, parent);
+    set_class(L, rt);
   } else {
     lua_pushcfunction(L, l_tostring);
     set_metamethods(L, rt);
     lua_createtable(L, 0, 2);
     lua_pushcfunction(L, l_tostring);
     set_metamethods(L, rt);
+    lua_setmetatable(L, -2);
   }
-  lua_setmetatable(L, -2);
   neap_class_add(L, rt, parent);
 }
 
@@ -309,10 +321,47 @@ static int l_tolstring(lua_State *L) {
   return 1;
 }
 
+/* [-0, +1, m] Pushes a string field without asking a metamethod; or nil. */
+static void push_raw_string(lua_State *L, int index, const char *key) {
+  lua_pushstring(L, key);
+  if (lua_rawget(L, index) != LUA_TSTRING) {
+    lua_pop(L, 1);
+    lua_pushnil(L);
+  }
+}
+
+/* [-0, +1, m] With limits: a text that needs no function of the script, which
+ * might not return. */
+static void push_raw_message(lua_State *L, int index) {
+  if (lua_type(L, index) == LUA_TNUMBER) {
+    luaL_tolstring(L, index, NULL);
+    return;
+  }
+  if (lua_istable(L, index) && lua_getmetatable(L, index)) {
+    push_raw_string(L, lua_gettop(L), "name");
+    push_raw_string(L, index, "message");
+    if (lua_isstring(L, -1) && lua_isstring(L, -2)) {
+      bool empty = lua_rawlen(L, -1) == 0;
+      lua_pushfstring(L, "%s%s%s", lua_tostring(L, -2), empty ? "" : ": ",
+                      lua_tostring(L, -1));
+      lua_replace(L, -4);
+      lua_pop(L, 2);
+      return;
+    }
+    lua_pop(L, 3);
+  }
+  lua_pushfstring(L, "(error object is a %s value)",
+                  lua_typename(L, lua_type(L, index)));
+}
+
 void neap_push_error_message(lua_State *L, int index) {
   index = lua_absindex(L, index);
   if (lua_type(L, index) == LUA_TSTRING) {
     lua_pushvalue(L, index);
+    return;
+  }
+  if (neap_runtime_of(L)->limits.on) {
+    push_raw_message(L, index);
     return;
   }
   bool has_text = lua_type(L, index) == LUA_TNUMBER;

@@ -11,15 +11,33 @@
 
 #include "runtime/runtime.h"
 
+/* Instructions that a step may go on for after each error that is to end it. */
+enum { NEAP_GRACE = 1000000 };
+
 /* [-0, +0, -] Serves what neap_interrupt has asked for, between two steps. */
 void neap_serve_requests(lua_State *L, neap_runtime *rt);
 
 /* Sets the hook on `co`. May be called from a signal handler. */
 void neap_interrupt_thread(neap_runtime *rt, lua_State *co);
 
-/* The step is over: there is nothing to end any more. */
+/* Sets the hook that counts on `co`, where a step with limits goes on; to be
+ * called at the next instruction if `soon`. */
+void neap_watch_thread(neap_runtime *rt, lua_State *co, bool soon);
+
+/* [-0, +0, v] Raises if the step has used up what it may; its hook will raise
+ * again and again. */
+void neap_interrupt_spent(lua_State *L, neap_runtime *rt);
+
+/* Whether the step that is to be ended has had its graces. */
+bool neap_is_stubborn(const neap_runtime *rt);
+
+/* Whether `co` has the hook of this file, or none: no user's. */
+bool neap_has_no_foreign_hook(lua_State *co);
+
+/* The step is over: there is nothing to end any more. But one that a task
+ * started inside its own step is a part of that. */
 static inline void neap_interrupt_step_ended(neap_runtime *rt) {
-  if (rt->interrupting) {
+  if (rt->interrupting && rt->current == NULL) {
     rt->interrupting = false;
     rt->interrupt_raises = 0;
   }

@@ -82,6 +82,33 @@ NEAP_API void neap_use_virtual_clock(lua_State *L);
 /* [-0, +0, m] Debug mode on or off. */
 NEAP_API void neap_set_debug(lua_State *L, int on);
 
+/* What the script of a runtime may use; 0 is no limit.
+ *
+ * A step is what a task or a callback does between two waits. One that uses
+ * more than it may gets an error where it is, at the next instruction of Lua.
+ * It can catch that and clean up, but not go on: a few millions of instructions
+ * later every single one raises, until the step is over. With a limit of the
+ * step, deadlines (neap.timeout) also end a step that never waits.
+ *
+ * To rely on the limits of a step, open the libraries by neap_open_sandbox:
+ * the standard ones have functions that run for long in C. */
+typedef struct neap_limits {
+  size_t memory;                        /* bytes of the lua_State; a request
+                                           for more is "not enough memory" */
+  unsigned long long step_instructions; /* instructions of Lua in one step */
+  size_t step_ms;                       /* milliseconds of one step */
+  size_t tasks;                         /* tasks that are not done */
+} neap_limits;
+
+/* [-0, +0, -] Sets the limits of L's runtime, instead of those that it had.
+ * Returns 0; or UV_EINVAL: there is no runtime in L, limits is NULL, or a figure
+ * is too large; UV_EBUSY: it is running; UV_ENOMEM. */
+NEAP_API int neap_set_limits(lua_State *L, const neap_limits *limits);
+
+/* [-0, +1, m] Opens, in a state without libraries, those that reach nothing
+ * outside of it, and neap, whose module it pushes. A lua_CFunction. */
+NEAP_API int neap_open_sandbox(lua_State *L);
+
 /* [-0, +1, -] Pushes a text for the error value at `index` such as a program
  * would print: message and, where known, traceback. Whatever the value is. */
 NEAP_API void neap_push_error_text(lua_State *L, int index);

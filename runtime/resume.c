@@ -30,7 +30,9 @@ int neap_resume(neap_runtime *rt, lua_State *co, lua_State *from, int nargs,
 int neap_close_coroutine(neap_runtime *rt, lua_State *co, lua_State *from) {
   neap_entry entry = {co, rt->entry, from, false, true};
   rt->entry = &entry;
+  rt->closing++;
   int status = neap_reset_thread(co);
+  rt->closing--;
   rt->entry = entry.outer;
   return status;
 }

@@ -26,6 +26,10 @@ typedef struct neap_entry {
 int neap_resume(struct neap_runtime *rt, lua_State *co, lua_State *from,
                 int nargs, int *nresults);
 
+/* Handlers of a coroutine that is closed may close another, and so on; Lua does
+ * not see how much of the C stack that takes (before 5.4.5). */
+enum { NEAP_MAX_CLOSING = 150 };
+
 /* lua_closethread, recorded. Returns its status; an error is on co's top. */
 int neap_close_coroutine(struct neap_runtime *rt, lua_State *co,
                          lua_State *from);

@@ -44,6 +44,7 @@ static int runtime_gc(lua_State *L) {
   neap_clock_free(&rt->clock);
   neap_scopes_close(rt);
   neap_anchors_close(rt);
+  neap_limits_close(rt);
   return 0;
 }
 

@@ -11,6 +11,7 @@
 
 #include "runtime/buffer.h"
 #include "runtime/clock.h"
+#include "runtime/limits.h"
 #include "runtime/list.h"
 #include "runtime/neap.h"
 #include "runtime/resume.h"
@@ -88,6 +89,7 @@ struct neap_runtime {
   bool exiting; /* os.exit was called in a task */
   int exit_code;
   bool stopped;       /* NEAP_STOP arrived */
+  bool restricted;    /* what reaches outside is missing (sandbox.c) */
   bool shutting_down; /* the main task has ended, the others are cancelled */
   uint64_t shuffle;   /* state of the order's generator; 0: FIFO */
 
@@ -97,10 +99,12 @@ struct neap_runtime {
   neap_anchors anchors;
   neap_classes classes;
   const void *class_addresses[NEAP_MAX_CLASSES]; /* by neap_class */
+  neap_limiter limits;
 
   /* resume.c */
   const neap_entry *entry;       /* innermost coroutine entered; NULL outside */
   lua_State *volatile executing; /* its thread, for neap_interrupt */
+  unsigned closing;              /* depth of neap_close_coroutine */
   bool parking;                  /* the yield under way comes from neap_park */
   bool delivering;               /* the resumption under way is a wake-up */
 
@@ -126,6 +130,7 @@ struct neap_runtime {
   int interrupt_raises; /* errors raised in it so far */
 
   /* debug.c */
+  bool watched; /* debug, or there are limits */
   bool debug;
   uint64_t step_began;    /* uv_hrtime; 0 if debug mode was off then */
   int slow_traceback_ref; /* what it was doing when it became slow */
@@ -155,6 +160,11 @@ struct neap_runtime {
 
 /* [-0, +0, m] Opens a runtime in L and returns it; raises if it cannot. */
 neap_runtime *neap_runtime_open(lua_State *L);
+
+/* To be called after `debug` or the limits have changed. */
+static inline void neap_update_watch(neap_runtime *rt) {
+  rt->watched = rt->debug || rt->limits.on || rt->limits.set.tasks != 0;
+}
 
 /* For functions whose first upvalue is the runtime, as all bindings are. */
 static inline neap_runtime *neap_runtime_up(lua_State *L) {

@@ -10,11 +10,14 @@
 #include "runtime/loop.h"
 #include "runtime/task.h"
 
+static void expire_in(lua_State *L, neap_scope *scope) {
+  scope->state = NEAP_SCOPE_EXPIRING;
+  neap_task_cancel(L, scope->task, NEAP_BY_TIMEOUT);
+}
+
 /* The deadline has come: the job of an entered scope. */
 static void expire(neap_runtime *rt, neap_job *job) {
-  neap_scope *scope = NEAP_CONTAINER_OF(job, neap_scope, job);
-  scope->state = NEAP_SCOPE_EXPIRING;
-  neap_task_cancel(rt->L, scope->task, NEAP_BY_TIMEOUT);
+  expire_in(rt->L, NEAP_CONTAINER_OF(job, neap_scope, job));
 }
 
 /* [-0, +0, m] A deadline that has passed is due at once, but not before the
@@ -78,6 +81,28 @@ bool neap_scope_exit(lua_State *L, neap_scope *scope) {
   }
   scope->state = NEAP_SCOPE_EXITED;
   return false;
+}
+
+void neap_scopes_expire(lua_State *L, neap_runtime *rt) {
+  neap_clock *clock = &rt->clock;
+  size_t i = 0;
+  if (neap_clock_next(clock) == NEAP_NEVER) {
+    return;
+  }
+  uint64_t now = neap_clock_now(clock);
+  if (neap_clock_next(clock) > now) {
+    return;
+  }
+  while (i < clock->count) {
+    neap_job *job = clock->slots[clock->heap[i].slot].job;
+    if (clock->heap[i].at <= now && job != NULL && job->run == expire) {
+      neap_clock_disarm(clock, job);
+      expire_in(L, NEAP_CONTAINER_OF(job, neap_scope, job));
+      i = 0; /* the heap is another one */
+    } else {
+      i++;
+    }
+  }
 }
 
 void neap_scopes_drop(lua_State *L, neap_task *task) {

@@ -47,6 +47,10 @@ void neap_scope_reschedule(lua_State *L, neap_scope *scope, uint64_t deadline);
  * caused by its deadline alone. */
 bool neap_scope_exit(lua_State *L, neap_scope *scope);
 
+/* [-0, +0, -] In a step that goes on and on: expires what is due, instead of
+ * the loop, which has no turn. */
+void neap_scopes_expire(lua_State *L, neap_runtime *rt);
+
 /* [-0, +0, -] The task has ended: leaves all its scopes. */
 void neap_scopes_drop(lua_State *L, neap_task *task);
 

@@ -11,6 +11,7 @@
 #include "runtime/enter.h"
 #include "runtime/error.h"
 #include "runtime/interrupt.h"
+#include "runtime/limits.h"
 #include "runtime/loop.h"
 #include "runtime/report.h"
 #include "runtime/resume.h"
@@ -71,7 +72,7 @@ static bool take_thread(lua_State *L, neap_runtime *rt,
 static void give_back_thread(lua_State *L, neap_task *task, bool usable) {
   neap_runtime *rt = task->future.rt;
   if (usable && !task->exposed && rt->idle_count < NEAP_POOL_SIZE &&
-      lua_gethook(task->co) == NULL) {
+      neap_has_no_foreign_hook(task->co)) {
     neap_idle_thread thread = {task->co, task->co_anchor};
     rt->idle[rt->idle_count++] = thread;
   } else {
@@ -128,8 +129,11 @@ neap_task *neap_task_new(lua_State *L, neap_runtime *rt, int nargs) {
   lua_rawgeti(L, LUA_REGISTRYINDEX, rt->task_ref);
   lua_setmetatable(L, -2);
   inherit_context(L, task);
-  if (rt->debug) {
-    neap_debug_created(L, task, -1);
+  if (rt->watched) {
+    neap_limits_check_tasks(L, rt);
+    if (rt->debug) {
+      neap_debug_created(L, task, -1);
+    }
   }
   bool is_new = take_thread(L, rt, &thread);
   if (is_new) {
@@ -268,12 +272,15 @@ static void after_resume(lua_State *L, neap_task *task, int status) {
   }
 }
 
-/* In debug mode. */
+/* In debug mode, or with limits. */
 static int resume_watched(lua_State *L, neap_task *task, int nargs) {
   neap_runtime *rt = task->future.rt;
   uint64_t outer_step = rt->step_began;
   uint64_t began = rt->debug ? uv_hrtime() : 0;
   rt->step_began = began;
+  if (rt->limits.on && rt->executing == NULL) {
+    neap_limits_begin(rt); /* else it is a part of another step */
+  }
   int status = neap_resume_task(rt, task->co, L, nargs);
   rt->step_began = outer_step;
   if (began != 0) {
@@ -288,8 +295,8 @@ NEAP_ALWAYS_INLINE void resume(lua_State *L, neap_task *task, int nargs) {
   task->phase = NEAP_TASK_RUNNING;
   rt->current = task;
   rt->counters.steps++;
-  int status = rt->debug ? resume_watched(L, task, nargs)
-                         : neap_resume_task(rt, task->co, L, nargs);
+  int status = rt->watched ? resume_watched(L, task, nargs)
+                           : neap_resume_task(rt, task->co, L, nargs);
   rt->current = current;
   neap_interrupt_step_ended(rt);
   after_resume(L, task, status);

@@ -30,6 +30,24 @@ static void open_standard_files(void) {
   }
 }
 
+/* For --sandbox: plenty for a script that computes and waits. */
+static const neap_limits sandbox_limits = {
+    .memory = (size_t)64 * 1024 * 1024,
+    .step_ms = 1000,
+    .tasks = 10000,
+};
+
+/* [-0, +0, e] */
+static void open_sandbox(lua_State *L) {
+  neap_open_sandbox(L);
+  lua_pop(L, 1);
+  host_open(L);
+  int err = neap_set_limits(L, &sandbox_limits);
+  if (err != 0) {
+    luaL_error(L, "cannot set limits (%d)", err);
+  }
+}
+
 /* [-0, +0, e] */
 static void open_state(lua_State *L, const host_options *options) {
   luaL_checkversion(L);
@@ -37,8 +55,12 @@ static void open_state(lua_State *L, const host_options *options) {
     lua_pushboolean(L, 1);
     lua_setfield(L, LUA_REGISTRYINDEX, "LUA_NOENV");
   }
-  luaL_openlibs(L);
-  host_open(L);
+  if (options->sandbox) {
+    open_sandbox(L);
+  } else {
+    luaL_openlibs(L);
+    host_open(L);
+  }
   if (options->virtual_clock) {
     neap_use_virtual_clock(L);
   }

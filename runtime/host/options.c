@@ -22,6 +22,7 @@ void host_print_usage(FILE *file) {
         "  -W               turn warnings on\n"
         "  --virtual-clock  jump to the next deadline instead of waiting\n"
         "  --debug          report slow steps and lost tasks\n"
+        "  --sandbox        run a script that is not trusted, within limits\n"
         "  --help           show this text\n"
         "  --               stop handling options\n"
         "  -                stop handling options and execute stdin\n",
@@ -44,6 +45,8 @@ static bool parse_long(host_options *options, const char *option) {
     options->virtual_clock = true;
   } else if (strcmp(option, "--debug") == 0) {
     options->debug = true;
+  } else if (strcmp(option, "--sandbox") == 0) {
+    options->sandbox = true;
   } else if (strcmp(option, "--version") == 0) {
     options->version = true;
   } else if (strcmp(option, "--help") == 0) {

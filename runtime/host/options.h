@@ -34,6 +34,7 @@ typedef struct host_options {
   bool ignore_environment;
   bool virtual_clock;
   bool debug;
+  bool sandbox;
   host_step *steps;
   size_t step_count;
 } host_options;

@@ -1,0 +1,113 @@
+-- neap --sandbox: a script that is not trusted.
+local process = require "spec.support.process"
+
+local function sandbox(...)
+  return process.run { "neap", "--sandbox", ... }
+end
+
+local function fails(text, code)
+  local result = sandbox("-e", code)
+  assert.are.equal(1, result.code)
+  assert.matches(text, result.stderr, 1, true)
+end
+
+describe("--sandbox", function()
+  it("runs a script whose functions wait", function()
+    local script <close> = process.write_file [[
+      local neap = require "neap"
+      local function work(n) neap.sleep(0.001 * n) return n end
+      local a, b = neap.gather(neap.create_task(work, 2), neap.create_task(work, 1))
+      print(a, b, ...)
+    ]]
+    local result = sandbox(script.path, "argument")
+    assert.are.same({ code = 0, stdout = "2\t1\targument\n", stderr = "" }, result)
+  end)
+
+  it("bounds memory", function()
+    fails("not enough memory", "local half = ('x'):rep(20e6) return half .. half .. half")
+  end)
+
+  it("bounds a step that never waits, also for one that swallows errors", function()
+    fails("step limit exceeded: 1000 ms without waiting",
+      "while true do pcall(function() while true do end end) end")
+  end)
+
+  it("bounds the number of tasks", function()
+    fails("too many tasks: no more than 10000 may be pending",
+      "local neap = require 'neap' while true do neap.create_task(neap.sleep, 1) end")
+  end)
+
+  it("takes no bytecode, from a file or from standard input", function()
+    local code = string.dump(function() print "ran" end)
+    local script <close> = process.write_file(code)
+    for _, result in ipairs {
+      sandbox(script.path),
+      process.run({ "neap", "--sandbox", "-" }, { stdin = code }),
+    } do
+      assert.are.equal("", result.stdout)
+      assert.matches("attempt to load a binary chunk", result.stderr, 1, true)
+    end
+  end)
+
+  -- Whoever adds a function to neap decides here whether it is for scripts that are not
+  -- trusted: it must neither reach outside nor loop in C.
+  it("has these names and no others", function()
+    local result = sandbox("-e", [[
+      local names, seen = {}, {}
+      local function add(prefix, t)
+        seen[t] = true
+        for name, value in pairs(t) do
+          if type(name) == "string" then
+            if type(value) == "table" and not seen[value] then
+              add(prefix .. name .. ".", value)
+            else
+              names[#names + 1] = prefix .. name
+            end
+          end
+        end
+      end
+      arg = nil
+      add("", _G)
+      for name in pairs(require "neap") do names[#names + 1] = "neap." .. name end
+      table.sort(names)
+      print(table.concat(names, " "))
+    ]])
+    local file <close> = assert(io.open "spec/host/sandbox_names.txt")
+    local expected = file:read "a":gsub("%-%-[^\n]*", ""):gsub("%s+", " ")
+    assert.are.equal(expected:match "^ ?(.-) ?$", result.stdout:match "^(.-)\n")
+  end)
+
+  it("has patterns that match as the standard ones do", function()
+    local script = [==[
+      local subjects = { "", "hello world", "a,b,,c", "(nested (deep) (er))", "x=1, y=2", "\0a\0",
+        "THE (quick) fox", "   trim   ", "aaaaab", "ab12cd34" }
+      local patterns = { "", ".",
+        "l+", "(%a+)", "()", "%b()", "%f[%w]%w+", "^%s*(.-)%s*$", "[^,]*",
+        "(%w)=(%d)", "a-b", "(a*(.)%w(%s*))", "%z", "[%a_][%w_]*", "^a", "b$", "(.)%1",
+        "[]]", "%d%d", "[a-c]", "x?", "%", "(", "[a", "%b", "%f", "(()", "%9" }
+      local function show(...)
+        local t = table.pack(...)
+        for i = 1, t.n do t[i] = tostring(t[i]):gsub("^.-:%d+: ", "") end
+        return table.concat(t, "|")
+      end
+      for _, s in ipairs(subjects) do
+        for _, p in ipairs(patterns) do
+          print(show(pcall(string.find, s, p)), show(pcall(string.match, s, p, 2)),
+            show(pcall(string.find, s, p, -3, true)))
+          print(show(pcall(string.gsub, s, p, "<%0>")), show(pcall(string.gsub, s, p, "%1", 2)),
+            show(pcall(string.gsub, s, p, string.upper)), show(pcall(string.gsub, s, p, { a = 1 })))
+          print(pcall(function()
+            local all = {}
+            for a, b in s:gmatch(p) do all[#all + 1] = show(a, b) end
+            return table.concat(all, ";")
+          end))
+        end
+      end
+    ]==]
+    local standard = process.run { "neap", "-e", script }
+    local limited = sandbox("-e", script)
+    assert.are.equal(0, standard.code)
+    assert.are.equal(standard.stdout, limited.stdout)
+    assert.are.equal("", limited.stderr)
+  end)
+end)

@@ -1,0 +1,2 @@
+-- expect: failed: .*only collectgarbage
+collectgarbage "stop"

@@ -1,0 +1,2 @@
+-- expect: failed: .*invalid
+return string.format("%999999999d", 1)

@@ -1,0 +1,2 @@
+-- expect: failed: .*step limit exceeded
+return (""):rep(math.maxinteger)

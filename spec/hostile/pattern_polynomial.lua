@@ -1,0 +1,2 @@
+-- expect: failed: .*step limit exceeded
+return ("a"):rep(20000):match ".-.-.-.-b"

@@ -1,0 +1,3 @@
+-- expect: failed: .*step limit exceeded
+local function f() return pcall(f) end
+while true do f() end

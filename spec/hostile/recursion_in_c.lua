@@ -1,0 +1,3 @@
+-- expect: failed: .*C stack overflow
+local function f() return (("x"):gsub(".", f)) end
+f()

@@ -1,0 +1,3 @@
+-- expect: failed: .*C stack overflow
+local function f() return coroutine.wrap(f)() end
+f()

@@ -1,0 +1,2 @@
+-- expect: failed: .*overflow
+assert(load("return " .. ("("):rep(1e5)))

@@ -1,0 +1,2 @@
+-- expect: failed: .*step limit exceeded
+while true do end

@@ -1,0 +1,2 @@
+-- expect: failed: .*step limit exceeded
+assert(load(function() return " " end))
