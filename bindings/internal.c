@@ -266,6 +266,18 @@ static int l_http_message(lua_State *L) {
   return 1;
 }
 
+/* http_client() -> what neap/http_client.lua needs of C */
+static int l_http_client(lua_State *L) {
+  neap_push_http_client(L, neap_runtime_up(L));
+  return 1;
+}
+
+/* source(name) -> what the embedded source returns; it runs once each call. */
+static int l_source(lua_State *L) {
+  neap_run_source(L, neap_runtime_up(L), luaL_checkstring(L, 1));
+  return 1;
+}
+
 static const luaL_Reg functions[] = {
     {"wait_done",        l_wait_done       },
     {"is_future",        l_is_future       },
@@ -289,6 +301,8 @@ static const luaL_Reg functions[] = {
     {"at_close",         neap_set_at_close },
     {"tls",              l_tls             },
     {"http_message",     l_http_message    },
+    {"http_client",      l_http_client     },
+    {"source",           l_source          },
     {NULL,               NULL              },
 };
 

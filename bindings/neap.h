@@ -64,6 +64,9 @@ int neap_l_match(lua_State *L);
 int neap_l_gmatch(lua_State *L);
 int neap_l_gsub(lua_State *L);
 
+/* [-0, +1, m] Pushes what neap/http_client.lua needs of C. */
+void neap_push_http_client(lua_State *L, neap_runtime *rt);
+
 /* [-0, +0, m] Gives the module table on the top the parts that are made at
  * first use: an absent field is looked for among them. */
 void neap_add_parts(lua_State *L, neap_runtime *rt);

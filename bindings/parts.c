@@ -15,6 +15,7 @@
 #define SUBMODULES(X)                                                          \
   X(dns, neap_push_dns)                                                        \
   X(fs, neap_push_fs)                                                          \
+  X(http, NULL)                                                                \
   X(json, neap_push_json)                                                      \
   X(net, NULL)                                                                 \
   X(process, NULL)                                                             \

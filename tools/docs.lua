@@ -17,6 +17,7 @@ local PAGES = { "docs/reference.md", "docs/io.md", "docs/http.md", "docs/testing
 -- what neap's own Lua calls.
 local PRIVATE_FILES = {
   ["internal.c"] = true, ["net.c"] = true, ["tls.c"] = true, ["http_message.c"] = true,
+  ["http_client.c"] = true,
   ["process.c"] = true, ["coroutine.c"] = true, ["exit.c"] = true,
 }
 
@@ -37,6 +38,7 @@ local PREFIXES = {
 local CLASSES = {
   neap = "neap.", Server = "server:", Udp = "udp:", Process = "process:", Group = "group:",
   Variable = "variable:", Completion = false,
+  Response = "response:",
 }
 
 local problems = 0

@@ -1,0 +1,422 @@
+/* SPDX-License-Identifier: MIT */
+#ifdef NEAP_LIBCURL
+
+#include "runtime/transfer.h"
+
+#include <string.h>
+
+#include <uv.h>
+
+#include "runtime/alloc.h"
+#include "runtime/io.h"
+#include "runtime/loop.h"
+#include "runtime/object.h"
+
+/* Bytes of a streamed body that may wait for their reader; easy handles kept
+ * for later transfers; connections at once, and kept. */
+enum { STREAM_BUFFER = 256 * 1024, MAX_IDLE = 64, MAX_CONNECTIONS = 256 };
+
+/* Owner: a userdata in the registry until neap_http_close, then the loop, until
+ * the timer is closed. */
+struct neap_http {
+  neap_runtime *rt;
+  CURLM *multi;
+  neap_io io;
+  uv_timer_t timer;
+  neap_job kick; /* ready while libcurl wants to be called at once */
+  neap_list transfers;
+  size_t running;
+  bool broken;  /* a callback had to fail: libcurl gives up this multi handle */
+  bool closing; /* no timer is set any more */
+  size_t idle_count;
+  CURL *idle[MAX_IDLE];
+};
+
+/* A socket that libcurl watches. Owner: libcurl, until it says remove; then the
+ * loop, until it is closed. */
+typedef struct watch {
+  uv_poll_t poll;
+  neap_http *http;
+  curl_socket_t fd;
+} watch;
+
+/* ---- the end of a transfer ---- */
+
+static bool holds_clock(neap_io *io) {
+  return NEAP_CONTAINER_OF(io, neap_http, io)->running > 0;
+}
+
+/* Without transfers its timer keeps no loop alive. */
+static void count_running(neap_http *http, bool more) {
+  http->running = more ? http->running + 1 : http->running - 1;
+  if (http->running == 0) {
+    uv_unref((uv_handle_t *)&http->timer);
+  } else {
+    uv_ref((uv_handle_t *)&http->timer);
+  }
+}
+
+static void finish(neap_transfer *t, CURLcode result) {
+  long os_error = 0;
+  neap_curl.curl_easy_getinfo(t->easy, CURLINFO_OS_ERRNO, &os_error);
+  t->result = result;
+  t->os_error = (int)os_error;
+  t->running = false;
+  neap_curl.curl_multi_remove_handle(t->http->multi, t->easy);
+  count_running(t->http, false);
+  neap_wake_all(&t->waiters);
+}
+
+/* After every call that may have ended transfers. */
+static void collect(neap_http *http, CURLMcode code) {
+  CURLMsg *message;
+  int left;
+  while ((message = neap_curl.curl_multi_info_read(http->multi, &left)) !=
+         NULL) {
+    char *t = NULL;
+    CURLcode result = message->data.result;
+    neap_curl.curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &t);
+    finish((neap_transfer *)(void *)t, result);
+  }
+  if (code == CURLM_ABORTED_BY_CALLBACK) {
+    http->broken = true;
+    for (neap_link *l = http->transfers.next; l != &http->transfers;
+         l = l->next) {
+      neap_transfer *t = NEAP_CONTAINER_OF(l, neap_transfer, link);
+      if (t->running) {
+        finish(t, CURLE_OUT_OF_MEMORY);
+      }
+    }
+  }
+}
+
+static void act(neap_http *http, curl_socket_t fd, int events) {
+  int running;
+  collect(http, neap_curl.curl_multi_socket_action(http->multi, fd, events,
+                                                   &running));
+}
+
+/* ---- when libcurl is called ---- */
+
+static void kick(neap_runtime *rt, neap_job *job) {
+  (void)rt;
+  act(NEAP_CONTAINER_OF(job, neap_http, kick), CURL_SOCKET_TIMEOUT, 0);
+}
+
+static void on_timer(uv_timer_t *timer) {
+  act(NEAP_CONTAINER_OF(timer, neap_http, timer), CURL_SOCKET_TIMEOUT, 0);
+}
+
+/* At once means the ready queue: a timer of 0 ms, set by its own callback,
+ * would starve libuv's sockets. */
+static int on_set_timer(CURLM *multi, long timeout_ms, void *ud) {
+  neap_http *http = ud;
+  (void)multi;
+  uv_timer_stop(&http->timer);
+  neap_list_remove(&http->kick.link);
+  if (timeout_ms == 0 && !http->closing) {
+    neap_loop_append(http->rt, &http->kick);
+  } else if (timeout_ms > 0 && !http->closing) {
+    uv_update_time(&http->rt->uv);
+    uv_timer_start(&http->timer, on_timer, (uint64_t)timeout_ms, 0);
+  }
+  return 0;
+}
+
+static void on_poll(uv_poll_t *poll, int status, int events) {
+  watch *w = NEAP_CONTAINER_OF(poll, watch, poll);
+  int flags = status < 0 ? CURL_CSELECT_ERR : 0;
+  flags |= (events & UV_READABLE) != 0 ? CURL_CSELECT_IN : 0;
+  flags |= (events & UV_WRITABLE) != 0 ? CURL_CSELECT_OUT : 0;
+  act(w->http, w->fd, flags);
+}
+
+static void on_watch_closed(uv_handle_t *handle) {
+  neap_realloc(NEAP_CONTAINER_OF((uv_poll_t *)handle, watch, poll),
+               sizeof(watch), 0);
+}
+
+static watch *watch_new(neap_http *http, curl_socket_t fd) {
+  watch *w = neap_realloc(NULL, 0, sizeof *w);
+  if (w == NULL) {
+    return NULL;
+  }
+  if (uv_poll_init_socket(&http->rt->uv, &w->poll, fd) != 0) {
+    neap_realloc(w, sizeof *w, 0);
+    return NULL;
+  }
+  w->http = http;
+  w->fd = fd;
+  return w;
+}
+
+/* libcurl closes the socket after its remove, so the watch ends at once. */
+static int on_set_socket(CURL *easy, curl_socket_t fd, int what, void *ud,
+                         void *assigned) {
+  neap_http *http = ud;
+  watch *w = assigned;
+  (void)easy;
+  if (what == CURL_POLL_REMOVE) {
+    if (w != NULL) {
+      uv_close((uv_handle_t *)&w->poll, on_watch_closed);
+    }
+    return 0;
+  }
+  if (w == NULL) {
+    w = watch_new(http, fd);
+    if (w == NULL) {
+      return -1;
+    }
+    neap_curl.curl_multi_assign(http->multi, fd, w);
+  }
+  int events = 0;
+  events |= (what & CURL_POLL_IN) != 0 ? UV_READABLE : 0;
+  events |= (what & CURL_POLL_OUT) != 0 ? UV_WRITABLE : 0;
+  return uv_poll_start(&w->poll, events, on_poll) == 0 ? 0 : -1;
+}
+
+/* ---- what libcurl does with bytes ---- */
+
+static bool store(neap_transfer *t, neap_buffer *buffer, const char *data,
+                  size_t nbytes) {
+  char *room = neap_buffer_room(buffer, nbytes);
+  if (room == NULL) {
+    t->limit = NEAP_TRANSFER_NO_MEMORY;
+    return false;
+  }
+  memcpy(room, data, nbytes);
+  neap_buffer_add(buffer, nbytes);
+  return true;
+}
+
+/* The status of "HTTP/1.1 200 OK" or "HTTP/2 200"; 0 if it is no such line. */
+static int status_of(const char *line, size_t length) {
+  const char *space = memchr(line, ' ', length);
+  if (length < 5 || memcmp(line, "HTTP/", 5) != 0 || space == NULL ||
+      line + length - space < 4) {
+    return 0;
+  }
+  return (space[1] - '0') * 100 + (space[2] - '0') * 10 + (space[3] - '0');
+}
+
+/* A line of a head, perhaps of a response before the final one (100, 103), or
+ * of the trailer, which is not kept. */
+static size_t on_header(char *data, size_t size, size_t count, void *ud) {
+  neap_transfer *t = ud;
+  size_t nbytes = size * count;
+  t->head_bytes += nbytes;
+  if (t->head_bytes > t->max_head) {
+    t->limit = NEAP_HEAD_TOO_LARGE;
+    return 0;
+  }
+  if (t->has_head) {
+    return nbytes;
+  }
+  int status = status_of(data, nbytes);
+  if (status != 0) {
+    t->status = status;
+    neap_buffer_drop(&t->head, neap_buffer_length(&t->head));
+  }
+  if (nbytes > 0 && (data[0] == '\r' || data[0] == '\n')) {
+    t->has_head = t->status >= 200;
+    if (t->streamed) {
+      neap_wake_all(&t->waiters);
+    }
+    return nbytes;
+  }
+  return store(t, &t->head, data, nbytes) ? nbytes : 0;
+}
+
+static size_t on_body(char *data, size_t size, size_t count, void *ud) {
+  neap_transfer *t = ud;
+  size_t nbytes = size * count;
+  if (nbytes == 0) {
+    return 0;
+  }
+  if (t->streamed && neap_buffer_length(&t->body) >= STREAM_BUFFER) {
+    t->paused = true;
+    return CURL_WRITEFUNC_PAUSE;
+  }
+  if (nbytes > t->max_body - t->body_bytes) {
+    t->limit = NEAP_BODY_TOO_LARGE;
+    return 0;
+  }
+  if (!store(t, &t->body, data, nbytes)) {
+    return 0;
+  }
+  t->body_bytes += nbytes;
+  if (t->streamed) {
+    neap_wake_all(&t->waiters);
+  }
+  return nbytes;
+}
+
+static size_t on_input(char *data, size_t size, size_t count, void *ud) {
+  neap_transfer *t = ud;
+  size_t room = size * count;
+  size_t nbytes = t->input_length < room ? t->input_length : room;
+  if (nbytes == 0) {
+    t->starved = !t->input_ended;
+    return t->starved ? CURL_READFUNC_PAUSE : 0;
+  }
+  memcpy(data, t->input, nbytes);
+  t->input += nbytes;
+  t->input_length -= nbytes;
+  if (t->input_length == 0) {
+    neap_wake_all(&t->waiters);
+  }
+  return nbytes;
+}
+
+/* ---- the multi handle ---- */
+
+static bool open_multi(neap_http *http) {
+  http->multi = neap_curl.curl_multi_init();
+  if (http->multi == NULL) {
+    return false;
+  }
+  neap_curl.curl_multi_setopt(http->multi, CURLMOPT_SOCKETFUNCTION,
+                              on_set_socket);
+  neap_curl.curl_multi_setopt(http->multi, CURLMOPT_SOCKETDATA, http);
+  neap_curl.curl_multi_setopt(http->multi, CURLMOPT_TIMERFUNCTION,
+                              on_set_timer);
+  neap_curl.curl_multi_setopt(http->multi, CURLMOPT_TIMERDATA, http);
+  neap_curl.curl_multi_setopt(http->multi, CURLMOPT_MAXCONNECTS,
+                              (long)MAX_CONNECTIONS);
+  neap_curl.curl_multi_setopt(http->multi, CURLMOPT_MAX_TOTAL_CONNECTIONS,
+                              (long)MAX_CONNECTIONS);
+  return true;
+}
+
+neap_http *neap_http_new(neap_runtime *rt) {
+  neap_http *http = neap_realloc(NULL, 0, sizeof *http);
+  if (http == NULL) {
+    return NULL;
+  }
+  memset(http, 0, sizeof *http);
+  http->rt = rt;
+  http->kick.run = kick;
+  neap_list_init(&http->transfers);
+  if (!open_multi(http)) {
+    neap_realloc(http, sizeof *http, 0);
+    return NULL;
+  }
+  uv_timer_init(&rt->uv, &http->timer);
+  uv_unref((uv_handle_t *)&http->timer);
+  neap_io_open(rt, &http->io, (uv_handle_t *)&http->timer, holds_clock);
+  return http;
+}
+
+static void on_http_closed(uv_handle_t *handle) {
+  neap_http *http = NEAP_CONTAINER_OF((uv_timer_t *)handle, neap_http, timer);
+  neap_realloc(http, sizeof *http, 0);
+}
+
+void neap_http_close(neap_http *http) {
+  http->closing = true;
+  while (!neap_list_empty(&http->transfers)) {
+    neap_transfer_close(
+        NEAP_CONTAINER_OF(http->transfers.next, neap_transfer, link));
+  }
+  while (http->idle_count > 0) {
+    neap_curl.curl_easy_cleanup(http->idle[--http->idle_count]);
+  }
+  neap_curl.curl_multi_cleanup(http->multi);
+  neap_list_remove(&http->kick.link);
+  neap_io_close(&http->io);
+  uv_close((uv_handle_t *)&http->timer, on_http_closed);
+}
+
+/* ---- transfers ---- */
+
+bool neap_transfer_open(neap_transfer *t, neap_http *http) {
+  CURL *easy = http->idle_count > 0 ? http->idle[--http->idle_count]
+                                    : neap_curl.curl_easy_init();
+  if (easy == NULL) {
+    return false;
+  }
+  neap_list_init(&t->waiters);
+  neap_list_append(&http->transfers, &t->link);
+  t->http = http;
+  t->easy = easy;
+  neap_curl.curl_easy_setopt(easy, CURLOPT_PRIVATE, t);
+  neap_curl.curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, t->error);
+  neap_curl.curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);
+  neap_curl.curl_easy_setopt(easy, CURLOPT_HEADERDATA, t);
+  neap_curl.curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
+  neap_curl.curl_easy_setopt(easy, CURLOPT_WRITEDATA, t);
+  neap_curl.curl_easy_setopt(easy, CURLOPT_READFUNCTION, on_input);
+  neap_curl.curl_easy_setopt(easy, CURLOPT_READDATA, t);
+  return true;
+}
+
+bool neap_transfer_start(neap_transfer *t) {
+  neap_http *http = t->http;
+  if (http->broken && http->running == 0) {
+    neap_curl.curl_multi_cleanup(http->multi);
+    http->broken = !open_multi(http);
+    NEAP_CHECK(!http->broken);
+  }
+  if (neap_curl.curl_multi_add_handle(http->multi, t->easy) != CURLM_OK) {
+    return false;
+  }
+  t->running = true;
+  count_running(http, true);
+  return true;
+}
+
+static void unpause(neap_transfer *t) {
+  int still = (t->paused ? CURLPAUSE_RECV : 0);
+  still |= t->starved ? CURLPAUSE_SEND : 0;
+  neap_curl.curl_easy_pause(t->easy, still);
+}
+
+void neap_transfer_feed(neap_transfer *t, const char *input, size_t length) {
+  t->input = input;
+  t->input_length = length;
+  t->input_ended = length == 0;
+  if (t->running && t->starved) {
+    t->starved = false;
+    unpause(t);
+  }
+}
+
+void neap_transfer_continue(neap_transfer *t) {
+  if (t->running && t->paused) {
+    t->paused = false;
+    unpause(t);
+  }
+}
+
+void neap_transfer_close(neap_transfer *t) {
+  neap_http *http = t->http;
+  if (http == NULL) {
+    return;
+  }
+  t->http = NULL;
+  neap_list_remove(&t->link);
+  if (t->running) {
+    t->running = false;
+    t->result = CURLE_ABORTED_BY_CALLBACK;
+    neap_curl.curl_multi_remove_handle(http->multi, t->easy);
+    count_running(http, false);
+    collect(http, CURLM_OK);
+  }
+  if (http->idle_count < MAX_IDLE && !http->closing) {
+    neap_curl.curl_easy_reset(t->easy);
+    http->idle[http->idle_count++] = t->easy;
+  } else {
+    neap_curl.curl_easy_cleanup(t->easy);
+  }
+  t->easy = NULL;
+  neap_curl.curl_slist_free_all(t->headers);
+  t->headers = NULL;
+  neap_buffer_free(&t->head);
+  neap_buffer_free(&t->body);
+}
+
+#else
+
+typedef int neap_no_transfer; /* ISO C wants a declaration */
+
+#endif
