@@ -38,6 +38,7 @@ typedef struct watch {
   uv_poll_t poll;
   neap_http *http;
   curl_socket_t fd;
+  int events; /* that libcurl wants */
 } watch;
 
 /* ---- the end of a transfer ---- */
@@ -123,9 +124,15 @@ static int on_set_timer(CURLM *multi, long timeout_ms, void *ud) {
   return 0;
 }
 
+/* libuv stops to watch a socket in error. There may be bytes to read before it,
+ * so libcurl is told that there is something to do: it will find the error. */
 static void on_poll(uv_poll_t *poll, int status, int events) {
   watch *w = NEAP_CONTAINER_OF(poll, watch, poll);
-  int flags = status < 0 ? CURL_CSELECT_ERR : 0;
+  int flags = 0;
+  if (status < 0) {
+    uv_poll_start(poll, w->events, on_poll);
+    events = w->events;
+  }
   flags |= (events & UV_READABLE) != 0 ? CURL_CSELECT_IN : 0;
   flags |= (events & UV_WRITABLE) != 0 ? CURL_CSELECT_OUT : 0;
   act(w->http, w->fd, flags);
@@ -172,6 +179,7 @@ static int on_set_socket(CURL *easy, curl_socket_t fd, int what, void *ud,
   int events = 0;
   events |= (what & CURL_POLL_IN) != 0 ? UV_READABLE : 0;
   events |= (what & CURL_POLL_OUT) != 0 ? UV_WRITABLE : 0;
+  w->events = events;
   return uv_poll_start(&w->poll, events, on_poll) == 0 ? 0 : -1;
 }
 
@@ -365,10 +373,15 @@ bool neap_transfer_start(neap_transfer *t) {
   return true;
 }
 
+/* What libcurl held back is handed over in this call; if on_body refuses it,
+ * nobody but us is told. */
 static void unpause(neap_transfer *t) {
   int still = (t->paused ? CURLPAUSE_RECV : 0);
   still |= t->starved ? CURLPAUSE_SEND : 0;
-  neap_curl.curl_easy_pause(t->easy, still);
+  CURLcode result = neap_curl.curl_easy_pause(t->easy, still);
+  if (result != CURLE_OK) {
+    finish(t, result);
+  }
 }
 
 void neap_transfer_feed(neap_transfer *t, const char *input, size_t length) {

@@ -38,7 +38,7 @@ local PREFIXES = {
 local CLASSES = {
   neap = "neap.", Server = "server:", Udp = "udp:", Process = "process:", Group = "group:",
   Variable = "variable:", Completion = false,
-  Response = "response:",
+  Response = "response:", Request = false,
 }
 
 local problems = 0
@@ -130,6 +130,14 @@ end
 
 -- ---- the module ----
 
+local function a_response()
+  local server <close> = neap.net.listen("127.0.0.1", 0, function(stream)
+    stream:write "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
+    stream:read_all()
+  end)
+  return neap.http.get(("http://%s:%d/"):format(server:sockname()))
+end
+
 --- One object of each class that has methods.
 local function objects()
   return {
@@ -156,6 +164,7 @@ local function objects()
     { "stream:", (neap.testing.memory_stream()) },
     { "udp:", neap.net.udp() },
     { "server:", neap.net.listen("127.0.0.1", 0, print) },
+    { "response:", a_response() },
   }
 end
 

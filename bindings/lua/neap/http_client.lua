@@ -69,26 +69,11 @@ end
 
 local Response = { __name = "neap.http.Response" }
 
-function Response.__index(self, key)
-  if key ~= "headers" then return Response[key] end
-  local headers = setmetatable({}, Headers)
-  for name, list in pairs(self:_lists()) do headers[name] = table.concat(list, ", ") end
-  rawset(self, "headers", headers)
-  return headers
-end
-
-function Response:_lists()
-  local lists = rawget(self, "_parsed")
-  if not lists then
-    lists = parse_lists(self._head)
-    self._parsed = lists
-  end
-  return lists
-end
+Response.__index = Response
 
 --- All values of a header, in their order.
 function Response:get_all(name)
-  local list = self:_lists()[name:lower()] or {}
+  local list = self._lists[name:lower()] or {}
   return table.move(list, 1, #list, 1, {})
 end
 
@@ -163,6 +148,8 @@ function Response.__tostring(self)
 end
 
 local function make_response(status, head, url, version, history)
+  local lists, headers = parse_lists(head), setmetatable({}, Headers)
+  for name, list in pairs(lists) do headers[name] = table.concat(list, ", ") end
   return setmetatable({
     status = status,
     reason = head:match "^HTTP/[%d.]+ %d+ ([^\r\n]*)" or "",
@@ -170,7 +157,8 @@ local function make_response(status, head, url, version, history)
     url = url,
     version = version,
     history = history,
-    _head = head,
+    headers = headers,
+    _lists = lists,
   }, Response)
 end
 
