@@ -19,8 +19,9 @@ Server.__close = Server.close
 
 local function start(...)
   local words = table.concat({ "spec/support/http_server.py", ... }, " ")
-  local pipe = assert(io.popen(("unset LD_PRELOAD; echo $$; exec timeout --foreground %d python3 %s")
-    :format(LIMIT, words)))
+  local command = ("unset LD_PRELOAD; echo $$; exec timeout --foreground %d python3 %s")
+    :format(LIMIT, words)
+  local pipe = assert(io.popen(command))
   local pid, port = pipe:read("n", "n")
   assert(port, "the server did not start")
   local scheme = select("#", ...) > 0 and "https" or "http"
