@@ -7,7 +7,7 @@
 #include "bindings/arg.h"
 #include "bindings/neap.h"
 
-#ifdef NEAP_LIBCURL
+#ifdef NEAP_CURL_FILE
 
 #include "runtime/object.h"
 #include "runtime/transfer.h"

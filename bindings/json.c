@@ -25,7 +25,7 @@ enum { MAX_DEPTH = 2048, STACK_A_LEVEL = 6, NUMBER_SIZE = 40 };
 
 /* ---- decoding ---- */
 
-#ifdef NEAP_LIBJANSSON
+#ifdef NEAP_JANSSON_FILE
 
 #include <jansson.h>
 
@@ -119,7 +119,7 @@ static void free_block(void *block) {
 }
 
 static void load_jansson(void) {
-  jansson_failure = neap_library_load(&jansson_library, NEAP_LIBJANSSON,
+  jansson_failure = neap_library_load(&jansson_library, NEAP_JANSSON_FILE,
                                       jansson_names, &jansson);
   if (jansson_failure == NULL) {
     jansson.json_set_alloc_funcs(take_block, free_block);

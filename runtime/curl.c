@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#ifdef NEAP_LIBCURL
+#ifdef NEAP_CURL_FILE
 
 #include "runtime/curl.h"
 
@@ -19,7 +19,7 @@ static const char *failure;
 
 /* curl_global_init is not thread-safe, and counts how often it was called. */
 static void load(void) {
-  failure = neap_library_load(&library, NEAP_LIBCURL, names, &neap_curl);
+  failure = neap_library_load(&library, NEAP_CURL_FILE, names, &neap_curl);
   if (failure == NULL &&
       neap_curl.curl_global_init_mem(CURL_GLOBAL_DEFAULT, neap_malloc,
                                      neap_free, neap_resize, neap_strdup,

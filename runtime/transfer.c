@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#ifdef NEAP_LIBCURL
+#ifdef NEAP_CURL_FILE
 
 #include "runtime/transfer.h"
 
