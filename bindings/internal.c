@@ -303,6 +303,7 @@ static const luaL_Reg functions[] = {
     {"http_message",     l_http_message    },
     {"http_client",      l_http_client     },
     {"source",           l_source          },
+    {"watch",            neap_watch_stream },
     {NULL,               NULL              },
 };
 

@@ -52,6 +52,9 @@ void neap_push_http_message(lua_State *L, neap_runtime *rt);
 /* [-0, +0, m] Makes the class of streams. May be called again. */
 void neap_open_streams(lua_State *L, neap_runtime *rt);
 
+/* What neap/http_server.lua needs of streams. */
+int neap_watch_stream(lua_State *L);
+
 /* [-0, +1, m] Pushes neap.testing.memory_stream. */
 void neap_push_memory_stream(lua_State *L, neap_runtime *rt);
 

@@ -506,6 +506,19 @@ static const luaL_Reg methods[] = {
     {NULL,           NULL          },
 };
 
+/* watch(stream, on): cancels the running task when the peer has gone, until it is
+ * turned off. */
+int neap_watch_stream(lua_State *L) {
+  neap_runtime *rt = neap_runtime_up(L);
+  neap_stream *s = neap_stream_check(L, 1);
+  if (lua_toboolean(L, 2) && s->transport != NULL) {
+    neap_stream_watch(s, neap_check_current(L, rt));
+  } else {
+    neap_stream_unwatch(s);
+  }
+  return 0;
+}
+
 void neap_push_memory_stream(lua_State *L, neap_runtime *rt) {
   neap_open_streams(L, rt);
   neap_push_function(L, rt, l_memory_stream);

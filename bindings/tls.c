@@ -82,20 +82,6 @@ static int l_context_gc(lua_State *L) {
   return 0;
 }
 
-/* [-0, +0, v] The stream at `arg`. */
-static neap_stream *check_stream(lua_State *L, int arg) {
-  neap_stream *stream = lua_touserdata(L, arg);
-  if (stream != NULL && lua_getmetatable(L, arg)) {
-    lua_rawgetp(L, LUA_REGISTRYINDEX, &neap_stream_metatable);
-    if (lua_rawequal(L, -1, -2)) {
-      lua_pop(L, 2);
-      return stream;
-    }
-  }
-  luaL_typeerror(L, arg, "neap.Stream");
-  return NULL;
-}
-
 /* true, or false and why not: neap/tls.lua makes the error. */
 static int k_shaken(lua_State *L, int status, lua_KContext ctx) {
   (void)status;
@@ -122,7 +108,7 @@ static int k_shaken(lua_State *L, int status, lua_KContext ctx) {
  * waits  until hands are shaken. */
 static int l_start(lua_State *L) {
   context *c = neap_object_check(L, TYPE_NAME);
-  neap_stream *stream = check_stream(L, 2);
+  neap_stream *stream = neap_stream_check(L, 2);
   const char *name = luaL_optstring(L, 3, NULL);
   neap_check_wait(L, stream->rt);
   if (stream->transport == NULL) {
@@ -144,7 +130,7 @@ static int l_start(lua_State *L) {
 
 /* info(stream) -> version, cipher, protocol or nil; nothing without TLS */
 static int l_info(lua_State *L) {
-  neap_stream *stream = check_stream(L, 1);
+  neap_stream *stream = neap_stream_check(L, 1);
   neap_tls_engine *engine = neap_tls_transport_engine(stream->transport);
   if (engine == NULL) {
     return 0;

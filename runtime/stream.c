@@ -263,6 +263,19 @@ neap_stream *neap_stream_new(lua_State *L, neap_runtime *rt) {
   return stream;
 }
 
+neap_stream *neap_stream_check(lua_State *L, int arg) {
+  neap_stream *stream = lua_touserdata(L, arg);
+  if (stream != NULL && lua_getmetatable(L, arg)) {
+    lua_rawgetp(L, LUA_REGISTRYINDEX, &neap_stream_metatable);
+    if (lua_rawequal(L, -1, -2)) {
+      lua_pop(L, 2);
+      return stream;
+    }
+  }
+  luaL_typeerror(L, arg, "neap.Stream");
+  return NULL;
+}
+
 void neap_stream_attach(neap_stream *stream, neap_transport *transport) {
   stream->transport = transport;
   transport->sink = &stream->sink;

@@ -57,6 +57,9 @@ typedef struct neap_stream {
 /* [-0, +1, m] Pushes a stream without a transport. */
 neap_stream *neap_stream_new(lua_State *L, neap_runtime *rt);
 
+/* [-0, +0, v] The stream at `arg`, open or not. */
+neap_stream *neap_stream_check(lua_State *L, int arg);
+
 /* Gives it one; both are open from then on. */
 void neap_stream_attach(neap_stream *stream, neap_transport *transport);
 

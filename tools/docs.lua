@@ -38,7 +38,7 @@ local PREFIXES = {
 local CLASSES = {
   neap = "neap.", Server = "server:", Udp = "udp:", Process = "process:", Group = "group:",
   Variable = "variable:", Completion = false,
-  Response = "response:", Request = false,
+  Response = "response:", Request = false, ServerRequest = "request:", Connection = false,
 }
 
 local problems = 0
@@ -138,6 +138,16 @@ local function a_response()
   return neap.http.get(("http://%s:%d/"):format(server:sockname()))
 end
 
+local function a_request()
+  local found
+  local server <close> = neap.http.serve("127.0.0.1", 0, function(request)
+    found = request
+    return ""
+  end)
+  neap.http.get("http://127.0.0.1:" .. select(2, server:sockname()))
+  return found
+end
+
 --- One object of each class that has methods.
 local function objects()
   return {
@@ -164,6 +174,8 @@ local function objects()
     { "stream:", (neap.testing.memory_stream()) },
     { "udp:", neap.net.udp() },
     { "server:", neap.net.listen("127.0.0.1", 0, print) },
+    { "server:", neap.http.serve("127.0.0.1", 0, print) },
+    { "request:", a_request() },
     { "response:", a_response() },
   }
 end
@@ -173,7 +185,9 @@ local function is_callable(value)
 end
 
 local function add_methods(found, prefix, object)
-  for name, value in pairs(debug.getmetatable(object).__index) do
+  local metatable = debug.getmetatable(object)
+  local methods = type(metatable.__index) == "table" and metatable.__index or metatable
+  for name, value in pairs(methods) do
     -- A Future's other methods are a Task's.
     local is_shared = prefix == "future:" and found["task:" .. name]
     if is_callable(value) and not name:find "^__" and not is_shared then
