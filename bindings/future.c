@@ -10,7 +10,6 @@
 #include "runtime/callback.h"
 #include "runtime/error.h"
 #include "runtime/loop.h"
-#include "runtime/text.h"
 #include "runtime/tree.h"
 #include "runtime/wait.h"
 
@@ -25,21 +24,26 @@ static void push_source(lua_State *L, neap_runtime *rt) {
       break;
     }
   }
-  if (rt->current == NULL) {
-    lua_pushliteral(L, "a callback");
-  } else {
+  char space[LUA_IDSIZE + 64];
+  neap_text text = {space, space + sizeof space};
+  bool named = rt->current != NULL && rt->current->future.has_extras;
+  if (named) {
     neap_push_future(L, &rt->current->future);
     neap_push_task_name(L, rt->current, -1);
     lua_replace(L, -2);
+  } else if (rt->current != NULL) {
+    neap_add_default_name(&text, rt->current);
+  } else {
+    neap_text_add(&text, "a callback");
   }
   if (ar.currentline > 0) {
-    char space[LUA_IDSIZE + 32];
-    neap_text text = {space, space + sizeof space};
     neap_text_add(&text, " at ");
     neap_text_add(&text, ar.short_src);
     neap_text_add(&text, ":");
     neap_text_add_number(&text, (uint64_t)ar.currentline);
-    lua_pushlstring(L, space, (size_t)(text.at - space));
+  }
+  lua_pushlstring(L, space, (size_t)(text.at - space));
+  if (named) {
     lua_concat(L, 2);
   }
 }

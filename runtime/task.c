@@ -16,7 +16,6 @@
 #include "runtime/report.h"
 #include "runtime/resume.h"
 #include "runtime/scope.h"
-#include "runtime/text.h"
 #include "runtime/version.h"
 
 /* A lua_resume inside a lua_resume costs C stack, of which Lua allows 200
@@ -448,8 +447,7 @@ void neap_push_task_name(lua_State *L, neap_task *task, int index) {
   if (lua_isnil(L, -1)) {
     char space[32];
     neap_text text = {space, space + sizeof space};
-    neap_text_add(&text, "Task-");
-    neap_text_add_number(&text, task->id);
+    neap_add_default_name(&text, task);
     lua_pop(L, 1);
     lua_pushlstring(L, space, (size_t)(text.at - space));
   }

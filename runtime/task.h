@@ -14,6 +14,7 @@
 
 #include "runtime/future.h"
 #include "runtime/runtime.h"
+#include "runtime/text.h"
 #include "runtime/wait.h"
 
 typedef enum neap_task_phase {
@@ -89,6 +90,13 @@ void neap_task_abandon(lua_State *L, neap_task *task);
 
 /* [-0, +1, m] Pushes the CancelledError of a request to the running task. */
 void neap_push_cancelled(lua_State *L, neap_task *task);
+
+/* The name of a task that has no extras, and so was given none. */
+static inline void neap_add_default_name(neap_text *text,
+                                         const neap_task *task) {
+  neap_text_add(text, "Task-");
+  neap_text_add_number(text, task->id);
+}
 
 /* [-0, +1, m] Pushes the name of the task at `index`. */
 void neap_push_task_name(lua_State *L, neap_task *task, int index);
