@@ -127,6 +127,17 @@ describe("err.source of a CancelledError", function()
     assert.matches("^boss at .*debug_spec%.lua:" .. line .. "$", source)
   end))
 
+  for title, name in pairs { ["without a name"] = false, ["with a long one"] = ("x"):rep(500) } do
+    it("may be a task " .. title, in_loop(function()
+      local task = neap.current_task()
+      if name then task:set_name(name) end
+      local expected, line = task:get_name(), debug.getinfo(1, "l").currentline + 1
+      local source = cancelled_by(function(other) other:cancel() end)
+      local here = debug.getinfo(1, "S").short_src
+      assert.are.equal(("%s at %s:%d"):format(expected, here, line), source)
+    end))
+  end
+
   it("is passed on to what the task awaits", in_loop(function()
     neap.current_task():set_name "boss"
     local seen
