@@ -143,13 +143,20 @@ static void set_tls(lua_State *L, neap_transfer *t) {
   set_text(L, t, CURLOPT_SSLKEY, "key_file");
 }
 
+static bool is_tls(const char *url) {
+  return url[4] == 's' || url[4] == 'S'; /* "https:", or "http:" */
+}
+
 static void set_connection(lua_State *L, neap_transfer *t) {
   static const long versions[] = {0, CURL_HTTP_VERSION_1_1,
                                   CURL_HTTP_VERSION_2TLS,
                                   CURL_HTTP_VERSION_2_PRIOR_KNOWLEDGE};
-  SET(t, CURLOPT_HTTP_VERSION,
-      versions[(int)number_setting(L, "http_version")]);
-  SET(t, CURLOPT_PIPEWAIT, 1L);
+  int version = (int)number_setting(L, "http_version");
+  if (version == 2 && !is_tls(lua_tostring(L, URL))) {
+    version = 1; /* or others would wait for the first to tell its version */
+  }
+  SET(t, CURLOPT_HTTP_VERSION, versions[version]);
+  SET(t, CURLOPT_PIPEWAIT, version == 1 ? 0L : 1L);
   SET(t, CURLOPT_NOSIGNAL, 1L);
   SET(t, CURLOPT_PROTOCOLS_STR, "http,https");
   SET(t, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
@@ -303,7 +310,9 @@ static bool has_failed(const neap_transfer *t) {
  * settings  table, checked and complete */
 static int l_start(lua_State *L) {
   neap_runtime *rt = neap_runtime_up(L);
-  const char *url = luaL_checkstring(L, URL);
+  size_t length;
+  const char *url = luaL_checklstring(L, URL, &length);
+  luaL_argcheck(L, length > 4, URL, "not a url");
   neap_check_current(L, rt);
   neap_http *http = get_client(L, rt);
   neap_transfer *t = neap_object_new(L, sizeof *t, 1);

@@ -186,6 +186,14 @@ X-Many: 1
     end
   end)
 
+  task("does not make the second request wait for the first", function()
+    local fresh <close> = start_server() -- to which there is no connection yet
+    local first = neap.create_task(http.get, fresh.url .. "/hang")
+    neap.sleep(0.01)
+    assert.are.equal(200, http.get(fresh.url .. "/json", { timeout = 10 }).status)
+    first:cancel()
+  end)
+
   -- ---- redirects ----
 
   task("follows redirects", function()
