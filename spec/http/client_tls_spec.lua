@@ -8,7 +8,8 @@ local directory = os.tmpname()
 --- Makes a certificate for itself: its file and that of its key.
 local MAKE = [[
 unset LD_PRELOAD; cd DIR &&
-openssl req -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -keyout NAME.key -out NAME.csr -subj /CN=test 2>/dev/null &&
+openssl req -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes \
+  -keyout NAME.key -out NAME.csr -subj /CN=test 2>/dev/null &&
 printf 'subjectAltName=SUBJECT\nbasicConstraints=CA:TRUE\n' >NAME.ext &&
 openssl x509 -req -in NAME.csr -signkey NAME.key -days DAYS -extfile NAME.ext -out NAME.pem \
   2>/dev/null]]
