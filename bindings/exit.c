@@ -30,6 +30,10 @@ static int l_exit(lua_State *L) {
   } else {
     code = (int)luaL_optinteger(L, 1, EXIT_SUCCESS);
   }
+  if (rt->exit_guarded) {
+    rt->exit_refused = true;
+    return luaL_error(L, "os.exit(%d): a test cannot end the run", code);
+  }
   if (lua_toboolean(L, 2) && neap_can_wait(L, rt)) {
     rt->exiting = true;
     rt->exit_code = code;

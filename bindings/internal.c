@@ -308,8 +308,9 @@ static const luaL_Reg functions[] = {
 };
 
 void neap_push_internal(lua_State *L, neap_runtime *rt) {
-  lua_createtable(L, 0, 16);
+  lua_createtable(L, 0, 32);
   neap_set_functions(L, rt, functions);
   lua_pushcfunction(L, neap_traceback_handler);
   lua_setfield(L, -2, "traceback_handler");
+  neap_add_session(L, rt);
 }

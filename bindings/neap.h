@@ -84,6 +84,13 @@ void neap_run_source(lua_State *L, neap_runtime *rt, const char *name);
 /* [-0, +1, m] Pushes a table of what neap's own Lua needs and users do not. */
 void neap_push_internal(lua_State *L, neap_runtime *rt);
 
+/* [-0, +0, m] Adds to that table what runners of tests need. */
+void neap_add_session(lua_State *L, neap_runtime *rt);
+
+/* [-0, +0, -] Closes the virtual clocks that are open, but for the first
+ * `keep` of them. */
+void neap_close_clocks(lua_State *L, neap_runtime *rt, unsigned keep);
+
 /* [-0, +0, m] Each replaces functions of the standard library, which could not
  * wait, by ones that can. May be called again. */
 void neap_patch_coroutine(lua_State *L, neap_runtime *rt);

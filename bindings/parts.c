@@ -13,6 +13,7 @@
 /* Every submodule: its name, and what pushes its table; NULL if that is what
  * the embedded source neap.NAME returns. */
 #define SUBMODULES(X)                                                          \
+  X(busted, NULL)                                                              \
   X(dns, neap_push_dns)                                                        \
   X(fs, neap_push_fs)                                                          \
   X(http, NULL)                                                                \

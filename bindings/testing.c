@@ -5,31 +5,77 @@
 #include "bindings/arg.h"
 #include "bindings/neap.h"
 #include "runtime/loop.h"
+#include "runtime/wait.h"
 
 static const char *const CLOCK_NAME = "neap.VirtualClock";
 
+/* Its address is the registry key of a sequence of the open clocks. */
+static const char clocks_key = 0;
+
+/* Owner: Lua's collector; while it is open, the sequence of those that are. */
+typedef struct virtual_clock {
+  unsigned place;   /* in the sequence; 0: it is closed */
+  bool was_virtual; /* what to go back to */
+  uint64_t was_now; /* nanoseconds */
+} virtual_clock;
+
+/* Time goes by in the clock that was started last. */
 static neap_clock *check_clock(lua_State *L, neap_runtime *rt) {
-  luaL_checkudata(L, 1, CLOCK_NAME);
-  if (!rt->clock.is_virtual) {
+  virtual_clock *clock = luaL_checkudata(L, 1, CLOCK_NAME);
+  if (clock->place == 0) {
     luaL_error(L, "the virtual clock has been closed");
+  }
+  if (clock->place != rt->open_clocks) {
+    luaL_error(L, "another virtual clock was started since");
   }
   return &rt->clock;
 }
 
+/* [-0, +1, m] */
+static void push_clocks(lua_State *L) {
+  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &clocks_key) != LUA_TTABLE) {
+    lua_pop(L, 1);
+    lua_createtable(L, 1, 0);
+    lua_pushvalue(L, -1);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &clocks_key);
+  }
+}
+
 /* virtual_clock() -> clock
  * From now on, until the clock is closed, time is virtual: it starts at 0 and
- * jumps to the next deadline when every task waits for time only.
- * raises  while the loop runs. */
+ * jumps to the next deadline when every task waits for time only. What waits
+ * already waits as long as it would have. */
 static int l_virtual_clock(lua_State *L) {
   neap_runtime *rt = neap_runtime_up(L);
-  if (rt->running) {
-    return luaL_error(L, "the clock cannot be changed while the loop runs");
-  }
-  lua_newuserdatauv(L, 0, 0);
+  virtual_clock *clock = lua_newuserdatauv(L, sizeof *clock, 0);
+  clock->place = 0;
   luaL_setmetatable(L, CLOCK_NAME);
-  rt->clock.is_virtual = true;
-  rt->clock.virtual_now = 0;
+  push_clocks(L);
+  lua_pushvalue(L, -2);
+  lua_rawseti(L, -2, (lua_Integer)rt->open_clocks + 1);
+  lua_pop(L, 1);
+  clock->place = ++rt->open_clocks;
+  clock->was_virtual = rt->clock.is_virtual;
+  clock->was_now = rt->clock.virtual_now;
+  neap_loop_switch_clock(rt, true, 0);
   return 1;
+}
+
+void neap_close_clocks(lua_State *L, neap_runtime *rt, unsigned keep) {
+  if (rt->open_clocks <= keep) {
+    return;
+  }
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &clocks_key);
+  while (rt->open_clocks > keep) {
+    lua_rawgeti(L, -1, rt->open_clocks);
+    virtual_clock *clock = lua_touserdata(L, -1);
+    lua_pop(L, 1);
+    neap_loop_switch_clock(rt, clock->was_virtual, clock->was_now);
+    clock->place = 0;
+    lua_pushnil(L);
+    lua_rawseti(L, -2, rt->open_clocks--); /* is there: needs no memory */
+  }
+  lua_pop(L, 1);
 }
 
 /* clock:advance(seconds)
@@ -54,15 +100,13 @@ static int l_time(lua_State *L) {
 }
 
 /* clock:close()
- * Back to real time. Again: nothing.
- * raises  while the loop runs. */
+ * Back to the time there was before, and closes the clocks that were started
+ * since. Again: nothing. */
 static int l_close(lua_State *L) {
-  neap_runtime *rt = neap_runtime_up(L);
-  luaL_checkudata(L, 1, CLOCK_NAME);
-  if (rt->running && rt->clock.is_virtual) {
-    return luaL_error(L, "the clock cannot be changed while the loop runs");
+  virtual_clock *clock = luaL_checkudata(L, 1, CLOCK_NAME);
+  if (clock->place != 0) {
+    neap_close_clocks(L, neap_runtime_up(L), clock->place - 1);
   }
-  rt->clock.is_virtual = false;
   return 0;
 }
 
@@ -72,6 +116,26 @@ static int l_close(lua_State *L) {
 static int l_shuffle(lua_State *L) {
   neap_loop_shuffle(neap_runtime_up(L), (uint64_t)luaL_checkinteger(L, 1));
   return 0;
+}
+
+static const neap_wait_kind settle_kind = {.name = "settle"};
+
+static int k_settled(lua_State *L, int status, lua_KContext ctx) {
+  (void)L;
+  (void)status;
+  (void)ctx;
+  return 0;
+}
+
+/* settle()
+ * Waits until every other task is blocked: waits for time, for I/O, or for
+ * something that no task that is ready does.
+ * raises  outside of a task; CancelledError. */
+static int l_settle(lua_State *L) {
+  neap_runtime *rt = neap_runtime_up(L);
+  neap_task *task = neap_check_wait(L, rt);
+  neap_list_append(&rt->settlers, &task->wait.job.link);
+  return neap_park(L, task, &settle_kind, NULL, k_settled, 0);
 }
 
 static const luaL_Reg clock_methods[] = {
@@ -89,6 +153,7 @@ static const luaL_Reg clock_metamethods[] = {
 static const luaL_Reg functions[] = {
     {"virtual_clock", l_virtual_clock},
     {"shuffle",       l_shuffle      },
+    {"settle",        l_settle       }, /* waits */
     {NULL,            NULL           },
 };
 
@@ -97,7 +162,7 @@ void neap_push_testing(lua_State *L, neap_runtime *rt) {
   lua_pushboolean(L, 0);
   lua_setfield(L, -2, "__metatable");
   neap_set_class(L, rt, clock_metamethods, clock_methods);
-  lua_createtable(L, 0, 4);
+  neap_run_source(L, rt, "neap.testing");
   neap_set_functions(L, rt, functions);
   neap_push_memory_stream(L, rt);
   lua_setfield(L, -2, "memory_stream");

@@ -12,6 +12,7 @@
 #include "runtime/limits.h"
 #include "runtime/report.h"
 #include "runtime/task.h"
+#include "runtime/track.h"
 
 enum { FUNCTION_VALUE = 1, ARGUMENTS_VALUE = 2, CONTEXT_VALUE = 3 };
 
@@ -91,6 +92,9 @@ neap_callback *neap_callback_new(lua_State *L, neap_runtime *rt, int nargs) {
   callback->job.run = run;
   lua_rawgeti(L, LUA_REGISTRYINDEX, rt->callback_ref);
   lua_setmetatable(L, -2);
+  if (rt->tracking) {
+    neap_track(L, rt, rt->created_ref);
+  }
   lua_insert(L, -nargs - 2);
   if (nargs > 0) {
     lua_createtable(L, nargs, 1);

@@ -59,6 +59,17 @@ uint64_t neap_clock_after(const neap_clock *clock, double seconds) {
   return delay == NEAP_NEVER ? NEAP_NEVER : neap_clock_now(clock) + delay;
 }
 
+void neap_clock_switch(neap_clock *clock, bool is_virtual, uint64_t now) {
+  uint64_t before = neap_clock_now(clock);
+  clock->is_virtual = is_virtual;
+  clock->virtual_now = now;
+  uint64_t after = neap_clock_now(clock);
+  for (size_t i = 0; i < clock->count; i++) { /* the order stays */
+    uint64_t at = clock->heap[i].at;
+    clock->heap[i].at = after + (at > before ? at - before : 0);
+  }
+}
+
 bool neap_clock_reserve(neap_clock *clock) {
   if (clock->count < clock->capacity) {
     return true;

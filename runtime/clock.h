@@ -58,6 +58,10 @@ uint64_t neap_clock_after(const neap_clock *clock, double seconds);
 uint64_t neap_clock_from_seconds(double seconds);
 double neap_clock_to_seconds(uint64_t at);
 
+/* Goes over to virtual time, which is `now` then, or back to real time. What is
+ * armed keeps its distance; nothing may be due. */
+void neap_clock_switch(neap_clock *clock, bool is_virtual, uint64_t now);
+
 /* How many jobs are armed. */
 static inline size_t neap_clock_count(const neap_clock *clock) {
   return clock->count - clock->dropped;

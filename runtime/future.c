@@ -7,6 +7,7 @@
 #include "runtime/error.h"
 #include "runtime/report.h"
 #include "runtime/task.h"
+#include "runtime/track.h"
 #include "runtime/wait.h"
 
 /* Most results that fit on a stack when they are unpacked. */
@@ -44,6 +45,9 @@ neap_future *neap_future_new(lua_State *L, neap_runtime *rt) {
   neap_future_init(future, rt, &plain_kind);
   lua_rawgeti(L, LUA_REGISTRYINDEX, rt->future_ref);
   lua_setmetatable(L, -2);
+  if (rt->tracking) {
+    neap_track(L, rt, rt->created_ref);
+  }
   return future;
 }
 

@@ -5,6 +5,7 @@
 
 #include "runtime/limits.h"
 #include "runtime/scope.h"
+#include "runtime/session.h"
 #include "runtime/task.h"
 #include "runtime/tree.h"
 
@@ -30,7 +31,11 @@ static int take_requests(lua_State *L, neap_runtime *rt) {
   if ((requests & NEAP_DUMP) != 0) {
     neap_dump_tasks(L, rt);
   }
+  if ((requests & NEAP_TIME_IS_UP) != 0) {
+    neap_session_late(L, rt);
+  }
   if ((requests & NEAP_CANCEL_MAIN) != 0) {
+    rt->interrupted = true;
     cancel_main(L, rt);
   }
   if ((requests & NEAP_STOP) != 0) {
@@ -89,7 +94,8 @@ static void look(lua_State *L, neap_runtime *rt) {
 static void hook(lua_State *L, lua_Debug *ar) {
   neap_runtime *rt = neap_runtime_of(L);
   (void)ar;
-  int requests = take_requests(L, rt) & (NEAP_CANCEL_MAIN | NEAP_STOP);
+  int requests =
+      take_requests(L, rt) & (NEAP_CANCEL_MAIN | NEAP_STOP | NEAP_TIME_IS_UP);
   if (requests == 0 && rt->limits.on &&
       (!rt->interrupting || rt->limits.spent)) {
     look(L, rt);
@@ -132,8 +138,8 @@ bool neap_has_no_foreign_hook(lua_State *co) {
   return set == NULL || set == hook;
 }
 
-void neap_interrupt(neap_runtime *rt, neap_request request) {
-  atomic_fetch_or(&rt->requests, (int)request);
+void neap_request_bits(neap_runtime *rt, int requests) {
+  atomic_fetch_or(&rt->requests, requests);
   lua_State *executing = rt->executing;
   if (executing != NULL) {
     neap_interrupt_thread(rt, executing);
@@ -141,4 +147,8 @@ void neap_interrupt(neap_runtime *rt, neap_request request) {
   if (rt->loop_open) {
     uv_async_send(&rt->wakeup);
   }
+}
+
+void neap_interrupt(neap_runtime *rt, neap_request request) {
+  neap_request_bits(rt, (int)request);
 }

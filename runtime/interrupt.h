@@ -14,6 +14,12 @@
 /* Instructions that a step may go on for after each error that is to end it. */
 enum { NEAP_GRACE = 1000000 };
 
+/* As neap_interrupt. */
+void neap_request_bits(neap_runtime *rt, int requests);
+
+/* A request of ours, beside those of neap_request: see session.h. */
+enum { NEAP_TIME_IS_UP = 8 };
+
 /* [-0, +0, -] Serves what neap_interrupt has asked for, between two steps. */
 void neap_serve_requests(lua_State *L, neap_runtime *rt);
 

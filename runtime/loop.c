@@ -4,6 +4,7 @@
 #include "runtime/alloc.h"
 #include "runtime/interrupt.h"
 #include "runtime/io.h"
+#include "runtime/object.h"
 
 /* libuv is polled after so many passes, or nanoseconds, of ready work. */
 enum { MAX_PASSES = 64, UNTIMED_PASSES = 16, LOOK_EVERY = 4 };
@@ -25,6 +26,7 @@ int neap_loop_open(neap_runtime *rt) {
   neap_list_init(&rt->ready);
   neap_list_init(&rt->batch);
   neap_list_init(&rt->io);
+  neap_list_init(&rt->settlers);
   int err = uv_loop_init(&rt->uv);
   if (err != 0) {
     return err;
@@ -141,17 +143,26 @@ static void shuffle_batch(neap_runtime *rt) {
   neap_realloc(links, size, 0);
 }
 
+static void collect_due(neap_runtime *rt, uint64_t now) {
+  neap_job *job;
+  rt->trace.now = now;
+  while ((job = neap_clock_take_due(&rt->clock, now)) != NULL) {
+    neap_loop_append(rt, job);
+  }
+}
+
+void neap_loop_switch_clock(neap_runtime *rt, bool is_virtual, uint64_t now) {
+  collect_due(rt, neap_clock_now(&rt->clock));
+  neap_clock_switch(&rt->clock, is_virtual, now);
+  rt->trace.now = neap_clock_now(&rt->clock);
+}
+
 /* Without deadlines nobody needs the exact time, and reading a clock costs as
  * much as a third of a switch between tasks. */
 static void collect_deadlines(neap_runtime *rt) {
   if (neap_clock_count(&rt->clock) > 0 ||
       rt->counters.passes % UNTIMED_PASSES == 0) {
-    uint64_t now = neap_clock_now(&rt->clock);
-    neap_job *job;
-    rt->trace.now = now;
-    while ((job = neap_clock_take_due(&rt->clock, now)) != NULL) {
-      neap_loop_append(rt, job);
-    }
+    collect_due(rt, neap_clock_now(&rt->clock));
   }
 }
 
@@ -236,6 +247,20 @@ static bool wait_for_work(neap_runtime *rt) {
   return true;
 }
 
+/* Nothing is ready. Whether somebody waited for that. */
+static bool settle(neap_runtime *rt) {
+  if (neap_list_empty(&rt->settlers)) {
+    return false;
+  }
+  if (has_io(rt)) {
+    poll(rt, UV_RUN_NOWAIT);
+  }
+  if (neap_list_empty(&rt->ready)) {
+    neap_wake_all(&rt->settlers);
+  }
+  return true;
+}
+
 neap_loop_end neap_loop_run(lua_State *L, neap_runtime *rt,
                             bool (*done)(neap_runtime *rt, void *ud),
                             void *ud) {
@@ -254,10 +279,11 @@ neap_loop_end neap_loop_run(lua_State *L, neap_runtime *rt,
         end = NEAP_LOOP_STOPPED;
         break;
       }
+      continue; /* it may be done now */
     }
     collect_deadlines(rt);
     if (neap_list_empty(&rt->ready)) {
-      if (!wait_for_work(rt) && rt->requests == 0) {
+      if (!settle(rt) && !wait_for_work(rt) && rt->requests == 0) {
         end = NEAP_LOOP_BLOCKED;
         break;
       }

@@ -41,4 +41,7 @@ size_t neap_loop_handles(neap_runtime *rt);
 /* Seeds the shuffle of each pass; 0 goes back to FIFO. For tests. */
 void neap_loop_shuffle(neap_runtime *rt, uint64_t seed);
 
+/* neap_clock_switch, at any time. */
+void neap_loop_switch_clock(neap_runtime *rt, bool is_virtual, uint64_t now);
+
 #endif

@@ -3,6 +3,7 @@
 
 #include "runtime/guard.h"
 #include "runtime/task.h"
+#include "runtime/track.h"
 #include "runtime/wait.h"
 
 /* [-0, +0, m] Adds closures to the table on the top. */
@@ -34,6 +35,10 @@ void *neap_object_new(lua_State *L, size_t size, int nuvalue) {
   void *data = lua_newuserdatauv(L, size, nuvalue);
   lua_pushvalue(L, lua_upvalueindex(NEAP_METATABLE_UPVALUE));
   lua_setmetatable(L, -2);
+  neap_runtime *rt = neap_runtime_up(L);
+  if (rt->tracking) {
+    neap_track(L, rt, rt->objects_ref);
+  }
   return data;
 }
 

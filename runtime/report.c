@@ -58,8 +58,10 @@ static int report(lua_State *L) {
   neap_runtime *rt = neap_runtime_of(L);
   const char *message = lua_tostring(L, 1);
   luaL_checkstack(L, LUA_MINSTACK, NULL);
-  if (rt->handler_ref != LUA_NOREF && !rt->closed) {
-    lua_rawgeti(L, LUA_REGISTRYINDEX, rt->handler_ref);
+  int handler_ref =
+      rt->handler_ref != LUA_NOREF ? rt->handler_ref : rt->default_handler_ref;
+  if (handler_ref != LUA_NOREF && !rt->closed) {
+    lua_rawgeti(L, LUA_REGISTRYINDEX, handler_ref);
     lua_createtable(L, 0, 3);
     lua_pushvalue(L, 1);
     lua_setfield(L, -2, "message");
@@ -124,7 +126,7 @@ void neap_report_open(lua_State *L, neap_runtime *rt) {
   lua_setfield(L, -2, "__mode");
   lua_setmetatable(L, -2);
   rt->failures_ref = luaL_ref(L, LUA_REGISTRYINDEX);
-  rt->handler_ref = LUA_NOREF;
+  rt->handler_ref = rt->default_handler_ref = LUA_NOREF;
   neap_list_init(&rt->failed);
 }
 

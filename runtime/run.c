@@ -58,8 +58,10 @@ static bool last_passes_over(neap_runtime *rt, last_passes *last) {
 
 static bool main_done(neap_runtime *rt, void *ud) {
   main_run *run = ud;
-  return run->task->phase == NEAP_TASK_ENDED &&
-         last_passes_over(rt, &run->last);
+  if (run->task->phase != NEAP_TASK_ENDED) {
+    return rt->late;
+  }
+  return last_passes_over(rt, &run->last);
 }
 
 static bool run_main(lua_State *L, neap_runtime *rt, neap_task *task) {
@@ -149,11 +151,22 @@ static void drop_callbacks(lua_State *L, neap_runtime *rt) {
   neap_list_splice(&rt->ready, &kept);
 }
 
+bool neap_run_until_done(lua_State *L, neap_runtime *rt, neap_task *task) {
+  rt->running = true;
+  rt->stopped = rt->exiting = false;
+  rt->main_task = task;
+  bool completed = run_main(L, rt, task);
+  rt->main_task = NULL;
+  rt->running = false;
+  neap_interrupt_step_ended(rt);
+  return completed;
+}
+
 bool neap_run(lua_State *L, neap_runtime *rt, int nargs) {
   luaL_checkstack(L, LUA_MINSTACK, NULL);
   neap_task *task = neap_task_new(L, rt, nargs);
   rt->running = true;
-  rt->stopped = rt->exiting = false;
+  rt->stopped = rt->exiting = rt->late = false;
   atomic_store(&rt->requests, 0); /* what came for an earlier run */
   rt->main_task = task;
   bool completed = run_main(L, rt, task);

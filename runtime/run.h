@@ -13,4 +13,9 @@
  * task may not be done. */
 bool neap_run(lua_State *L, neap_runtime *rt, int nargs);
 
+/* [-0, +0, -] Runs the loop with `task` as the main task until that has ended,
+ * or until rt->late, and leaves the others as they are. False if the run was
+ * stopped. */
+bool neap_run_until_done(lua_State *L, neap_runtime *rt, neap_task *task);
+
 #endif

@@ -97,6 +97,7 @@ neap_runtime *neap_runtime_open(lua_State *L) {
   neap_list_init(&rt->tasks);
   neap_clock_init(&rt->clock);
   rt->slow_traceback_ref = rt->module_ref = rt->at_close_ref = LUA_NOREF;
+  rt->late_tree_ref = LUA_NOREF;
   lua_createtable(L, 0, 1); /* from here on, the collector cleans up */
   lua_pushcfunction(L, runtime_gc);
   lua_setfield(L, -2, "__gc");

@@ -72,10 +72,11 @@ struct neap_runtime {
 
   /* loop.c */
   uv_loop_t uv;
-  uv_async_t wakeup; /* unreferenced; sent by neap_interrupt */
-  uv_timer_t timer;  /* armed for the earliest deadline while polling */
-  neap_list ready;   /* jobs of the next pass */
-  neap_list batch;   /* jobs of the pass that runs */
+  uv_async_t wakeup;  /* unreferenced; sent by neap_interrupt */
+  uv_timer_t timer;   /* armed for the earliest deadline while polling */
+  neap_list ready;    /* jobs of the next pass */
+  neap_list batch;    /* jobs of the pass that runs */
+  neap_list settlers; /* jobs to be made ready when nothing else is */
   uint64_t last_poll;
   unsigned passes_since_poll;
   neap_list io;        /* open handles that tasks may wait for: io.h */
@@ -88,10 +89,15 @@ struct neap_runtime {
   bool closed;  /* nothing works any more */
   bool exiting; /* os.exit was called in a task */
   int exit_code;
-  bool stopped;       /* NEAP_STOP arrived */
-  bool restricted;    /* what reaches outside is missing (sandbox.c) */
-  bool shutting_down; /* the main task has ended, the others are cancelled */
-  uint64_t shuffle;   /* state of the order's generator; 0: FIFO */
+  bool stopped;         /* NEAP_STOP arrived */
+  bool restricted;      /* what reaches outside is missing (sandbox.c) */
+  bool shutting_down;   /* the main task has ended, the others are cancelled */
+  bool exit_guarded;    /* session.c: os.exit raises an error */
+  bool exit_refused;    /* it did */
+  bool interrupted;     /* NEAP_CANCEL_MAIN arrived */
+  bool late;            /* the time limit of neap_drive is over */
+  unsigned open_clocks; /* of neap.testing.virtual_clock */
+  uint64_t shuffle;     /* state of the order's generator; 0: FIFO */
 
   neap_clock clock;
   neap_trace trace;
@@ -132,6 +138,7 @@ struct neap_runtime {
   /* debug.c */
   bool watched; /* debug, or there are limits */
   bool debug;
+  bool tracking;          /* track.c */
   uint64_t step_began;    /* uv_hrtime; 0 if debug mode was off then */
   int slow_traceback_ref; /* what it was doing when it became slow */
   int module_ref;         /* the module table, for neap.slow_step */
@@ -152,7 +159,11 @@ struct neap_runtime {
   int handler_ref;       /* the exception handler, or LUA_NOREF */
   int at_close_ref;      /* called when the loop is closed, or LUA_NOREF */
   int brief_ref;         /* the last brief traceback: error.c */
-  const char *brief;     /* its text; NULL before the first */
+  int late_tree_ref;     /* the tree of tasks when rt->late, or LUA_NOREF */
+  int created_ref; /* track.c: task, future or callback -> where created; weak */
+  int objects_ref;         /* track.c: other object -> where created; weak */
+  int default_handler_ref; /* who gets reports if there is none, or LUA_NOREF */
+  const char *brief;       /* its text; NULL before the first */
   size_t brief_length;
   const void *task_metatable; /* lua_topointer of it */
   const void *future_metatable;

@@ -7,6 +7,7 @@
 
 #include "runtime/loop.h"
 #include "runtime/object.h"
+#include "runtime/track.h"
 #include "runtime/wait.h"
 
 const char neap_stream_metatable = 0;
@@ -260,6 +261,9 @@ neap_stream *neap_stream_new(lua_State *L, neap_runtime *rt) {
   neap_list_init(&stream->writers);
   lua_rawgetp(L, LUA_REGISTRYINDEX, &neap_stream_metatable);
   lua_setmetatable(L, -2);
+  if (rt->tracking) {
+    neap_track(L, rt, rt->objects_ref);
+  }
   return stream;
 }
 

@@ -16,6 +16,7 @@
 #include "runtime/report.h"
 #include "runtime/resume.h"
 #include "runtime/scope.h"
+#include "runtime/track.h"
 #include "runtime/version.h"
 
 /* A lua_resume inside a lua_resume costs C stack, of which Lua allows 200
@@ -133,6 +134,9 @@ neap_task *neap_task_new(lua_State *L, neap_runtime *rt, int nargs) {
     if (rt->debug) {
       neap_debug_created(L, task, -1);
     }
+  }
+  if (rt->tracking) {
+    neap_track(L, rt, rt->created_ref);
   }
   bool is_new = take_thread(L, rt, &thread);
   if (is_new) {

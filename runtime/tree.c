@@ -17,8 +17,7 @@ static const char INDENT[] = "                                ";
 
 /* ---- where a task is ---- */
 
-/* [-0, +1 | +0, m] Pushes "file:line" of the innermost Lua function in `co`. */
-static bool push_line(lua_State *L, lua_State *co) {
+bool neap_push_line(lua_State *L, lua_State *co) {
   lua_Debug ar;
   for (int level = 0; lua_getstack(co, level, &ar); level++) {
     lua_getinfo(co, "Sl", &ar);
@@ -43,7 +42,7 @@ static void push_place(lua_State *L, neap_task *task) {
     }
   } else {
     lua_State *in = task->phase == NEAP_TASK_RUNNING ? co : task->wait.co;
-    if (push_line(L, in) || push_line(L, co)) {
+    if (neap_push_line(L, in) || neap_push_line(L, co)) {
       return;
     }
   }

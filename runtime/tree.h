@@ -10,6 +10,10 @@
 /* [-0, +1, m] Pushes `<Task "Task-2" pending at script.lua:12>`. */
 void neap_push_future_text(lua_State *L, neap_future *future, int index);
 
+/* [-0, +1 | +0, m] Pushes "file:line" of the innermost Lua function in `co`,
+ * neap's own left out. */
+bool neap_push_line(lua_State *L, lua_State *co);
+
 /* [-0, +1, m] Pushes where the task is suspended, and the same of what it
  * awaits, one after the other. */
 void neap_push_task_traceback(lua_State *L, neap_task *task);

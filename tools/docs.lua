@@ -19,6 +19,7 @@ local PRIVATE_FILES = {
   ["internal.c"] = true, ["net.c"] = true, ["tls.c"] = true, ["http_message.c"] = true,
   ["http_client.c"] = true,
   ["process.c"] = true, ["coroutine.c"] = true, ["exit.c"] = true,
+  ["session.c"] = true,
 }
 
 -- How the names in a table are written, where the names of file and table do not tell.
@@ -37,7 +38,7 @@ local PREFIXES = {
 -- The same for tables in Lua; false for private ones.
 local CLASSES = {
   neap = "neap.", Server = "server:", Udp = "udp:", Process = "process:", Group = "group:",
-  Variable = "variable:", Completion = false,
+  Sequence = "sequence:", Variable = "variable:", Completion = false, Sequence_meta = false,
   Response = "response:", Request = false, ServerRequest = "request:", Connection = false,
 }
 
@@ -177,6 +178,7 @@ local function objects()
     { "server:", neap.http.serve("127.0.0.1", 0, print) },
     { "request:", a_request() },
     { "response:", a_response() },
+    { "sequence:", neap.testing.sequence() },
   }
 end
 
@@ -219,7 +221,7 @@ local function walked()
     end
   end
   for _, object in ipairs(objects()) do add_methods(found, object[1], object[2]) end
-  local clock = debug.getregistry()["neap.VirtualClock"] -- cannot be made while the loop runs
+  local clock = debug.getregistry()["neap.VirtualClock"] -- a new one would change the time
   for name in pairs(clock.__index) do found["clock:" .. name] = true end
   return found, others
 end

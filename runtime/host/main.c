@@ -18,6 +18,7 @@
 #include "runtime/host/program.h"
 #include "runtime/host/repl.h"
 #include "runtime/host/run.h"
+#include "runtime/host/test.h"
 #include "runtime/neap.h"
 
 /* libuv's own files must not get the numbers of the standard ones: it will not
@@ -61,7 +62,7 @@ static void open_state(lua_State *L, const host_options *options) {
     luaL_openlibs(L);
     host_open(L);
   }
-  if (options->virtual_clock) {
+  if (options->virtual_clock && !options->test) {
     neap_use_virtual_clock(L);
   }
   if (options->debug || options->ignore_environment) {
@@ -79,6 +80,9 @@ static int run(lua_State *L, const host_options *options) {
     if (lua_gettop(L) > top) { /* it could not be loaded */
       host_print_error(L, "neap: ");
       return EXIT_FAILURE;
+    }
+    if (options->test) {
+      return host_test(L, options);
     }
     return options->interactive ? host_repl(L) : EXIT_SUCCESS;
   case NEAP_RUN_ERROR:

@@ -12,6 +12,7 @@
 
 void host_print_usage(FILE *file) {
   fputs("usage: neap [options] [script [args]]\n"
+        "       neap test [--help | options] [files or folders]\n"
         "The script runs as the main task. Options:\n"
         "  -e stat          execute string 'stat'\n"
         "  -i               enter interactive mode after executing 'script'\n"
@@ -135,8 +136,12 @@ static void choose_script(host_options *options) {
   int script = options->script;
   char **argv = options->argv;
   if (script < options->argc) {
-    bool is_stdin =
-        strcmp(argv[script], "-") == 0 && strcmp(argv[script - 1], "--") != 0;
+    bool is_name = strcmp(argv[script - 1], "--") == 0;
+    bool is_stdin = strcmp(argv[script], "-") == 0 && !is_name;
+    if (strcmp(argv[script], "test") == 0 && !is_name) {
+      options->test = true;
+      return;
+    }
     add_step(options, HOST_SCRIPT, is_stdin ? NULL : argv[script]);
   } else if (!options->version && !has_code(options)) {
     if (isatty(STDIN_FILENO)) {

@@ -33,6 +33,7 @@ typedef struct host_options {
   bool interactive;
   bool ignore_environment;
   bool virtual_clock;
+  bool test; /* `neap test`: what follows `script` is for busted */
   bool debug;
   bool sandbox;
   host_step *steps;

@@ -74,17 +74,38 @@ static bool is_cancellation(lua_State *L, int index) {
 void host_open(lua_State *L) {
   luaL_requiref(L, "neap", luaopen_neap, 0);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &module_key);
+  /* Whoever empties package.loaded must not find a neap.so instead, which
+   * would be another neap. */
+  luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
+  lua_pushcfunction(L, luaopen_neap);
+  lua_setfield(L, -2, "neap");
+  lua_pop(L, 1);
+}
+
+void host_catch_signals(lua_State *L, host_signals *old) {
+  interrupted = neap_runtime_of(L);
+  interrupts = 0;
+  sigaction(SIGALRM, NULL, &old->alarm);
+  set_action(SIGINT, on_interrupt, &old->interrupt);
+  set_action(SIGQUIT, on_quit, &old->quit);
+}
+
+void host_release_signals(const host_signals *old, bool leaving) {
+  if (leaving) {
+    set_action(SIGINT, on_leave, NULL); /* closing the state may take long */
+  } else {
+    sigaction(SIGINT, &old->interrupt, NULL);
+  }
+  sigaction(SIGQUIT, &old->quit, NULL);
+  if (interrupts > 1) {
+    alarm(0);
+    sigaction(SIGALRM, &old->alarm, NULL);
+  }
 }
 
 neap_run_status host_run(lua_State *L, int nargs) {
-  struct sigaction old_interrupt;
-  struct sigaction old_quit;
-  struct sigaction old_alarm;
-  interrupted = neap_runtime_of(L);
-  interrupts = 0;
-  sigaction(SIGALRM, NULL, &old_alarm);
-  set_action(SIGINT, on_interrupt, &old_interrupt);
-  set_action(SIGQUIT, on_quit, &old_quit);
+  host_signals old;
+  host_catch_signals(L, &old);
   neap_run_status status = neap_run_main(L, nargs);
   if (status == NEAP_RUN_ERROR) {
     if (interrupts > 0 && is_cancellation(L, -2)) {
@@ -94,16 +115,7 @@ neap_run_status host_run(lua_State *L, int nargs) {
       lua_remove(L, -2);
     }
   }
-  if (status == NEAP_RUN_INTERRUPTED) {
-    set_action(SIGINT, on_leave, NULL); /* closing the state may take long */
-  } else {
-    sigaction(SIGINT, &old_interrupt, NULL);
-  }
-  sigaction(SIGQUIT, &old_quit, NULL);
-  if (interrupts > 1) {
-    alarm(0);
-    sigaction(SIGALRM, &old_alarm, NULL);
-  }
+  host_release_signals(&old, status == NEAP_RUN_INTERRUPTED);
   return status;
 }
 

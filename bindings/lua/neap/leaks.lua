@@ -1,0 +1,178 @@
+-- SPDX-License-Identifier: MIT
+-- leaks.lua - what a test has left behind: found, named and ended, for neap.busted.
+--
+-- A mark is what there was before: { tasks =, timers =, locks =, handles =, reports = }.
+local neap, internal = ...
+
+local census, unseen = internal.census, internal.unseen
+local places, objects = internal.track()
+
+local GRACE = 1 -- wall seconds that a cancelled task may take to end
+local LOCKS = { ["neap.Lock"] = true, ["neap.Condition"] = true }
+
+local reports = {} -- what nobody else was told of since the last test
+internal.set_default_handler(function(report) reports[#reports + 1] = report end)
+
+local function set_of(list)
+  local set = {}
+  for _, item in ipairs(list) do set[item] = true end
+  return set
+end
+
+--- Set of the locks that are held.
+local function held_locks()
+  local held = {}
+  for object in pairs(objects) do
+    if LOCKS[internal.type_name(object)] and object:locked() then held[object] = true end
+  end
+  return held
+end
+
+local NONE = {}
+
+local function mark()
+  local tasks, handles, deadlines = census()
+  return {
+    tasks = tasks > 0 and set_of(neap.all_tasks()) or NONE,
+    timers = deadlines > 0 and set_of(internal.timers()) or NONE,
+    locks = next(objects) and held_locks() or NONE,
+    handles = handles,
+  }
+end
+
+local function place_of(thing)
+  return places[thing] or objects[thing] or "?"
+end
+
+-- ---- finding ----
+
+local function message_of(err)
+  if type(err) == "string" or (getmetatable(err) or NONE).__tostring then return tostring(err) end
+  return ("(error object is a %s value)"):format(type(err))
+end
+
+local function add_errors(lines)
+  local futures, uncollected = unseen()
+  for _, future in ipairs(futures) do
+    if not future:cancelled() then
+      lines[#lines + 1] = ("%s, created at %s: nobody looked at its error"):format(future,
+        place_of(future))
+      future:exception() -- somebody has
+    end
+  end
+  if uncollected then collectgarbage() end -- they are reported
+  for _, report in ipairs(reports) do
+    local about = report.task and (" (%s, created at %s)"):format(report.task,
+      place_of(report.task)) or ""
+    local err = report.exception ~= nil and ": " .. message_of(report.exception) or ""
+    lines[#lines + 1] = report.message .. err .. about
+  end
+  reports = {}
+end
+
+local function add_tasks(lines, before)
+  local left = {}
+  for _, task in ipairs(neap.all_tasks()) do
+    if not before.tasks[task] then
+      left[#left + 1] = task
+      lines[#lines + 1] = ("%s, created at %s"):format(task, place_of(task))
+    end
+  end
+  return left
+end
+
+local function add_timers(lines, before)
+  local left = {}
+  for _, handle in ipairs(internal.timers()) do
+    if not before.timers[handle] then
+      left[#left + 1] = handle
+      lines[#lines + 1] = ("a callback that is due in %g s, created at %s")
+        :format(handle:when() - neap.time(), place_of(handle))
+    end
+  end
+  return left
+end
+
+local function add_locks(lines, before)
+  local left = {}
+  for lock in pairs(held_locks()) do
+    if not before.locks[lock] then
+      left[#left + 1] = lock
+      lines[#lines + 1] = ("%s, created at %s"):format(lock, place_of(lock))
+    end
+  end
+  return left
+end
+
+-- ---- ending ----
+
+local function end_tasks(tasks)
+  for _, task in ipairs(tasks) do task:cancel "left behind by a test" end
+  for _, task in ipairs(tasks) do
+    if not task:done() then internal.drive(GRACE, task) end
+    if not task:done() then internal.abandon(task) end
+    if not task:cancelled() then task:exception() end
+  end
+end
+
+local function end_locks(locks)
+  for _, lock in ipairs(locks) do
+    if lock:locked() then lock:release() end
+  end
+end
+
+local function open_handles()
+  local _, handles = census()
+  return handles
+end
+
+--- Closes what can be closed, and names what was open.
+local function end_handles(lines, before)
+  local closable = {}
+  for object, place in pairs(objects) do
+    local known, close = pcall(function() return object.close end)
+    if known and type(close) == "function" then
+      closable[#closable + 1] = { object = object, text = tostring(object), place = place }
+    end
+  end
+  for _, entry in ipairs(closable) do
+    local open = open_handles()
+    if open <= before.handles then return end
+    internal.drive(GRACE, function() pcall(entry.object.close, entry.object) end)
+    if open_handles() < open then
+      lines[#lines + 1] = ("%s, created at %s"):format(entry.text, entry.place)
+    end
+  end
+  local types = internal.handles()
+  for i = before.handles + 1, #types do
+    lines[#lines + 1] = ("an open handle: %s"):format(types[i])
+  end
+end
+
+--- Cheap: most tests leave nothing.
+local function nothing_new(before)
+  local tasks, handles, deadlines, failed = census()
+  local more = tasks > 0 or handles > before.handles or deadlines > 0 or failed
+  return not more and not reports[1] and not next(objects), tasks > 0 or handles > before.handles
+end
+
+--- Lets those who are ready run; then names and ends what is there beyond `before`.
+-- Returns the lines that name it.
+local function sweep(before)
+  local lines = {}
+  local clean, unsettled = nothing_new(before)
+  if clean then return lines end
+  if unsettled then internal.drive(GRACE, neap.testing.settle) end
+  local left = add_tasks(lines, before)
+  local timers = add_timers(lines, before)
+  add_errors(lines)
+  local locks = add_locks(lines, before)
+  end_tasks(left)
+  for _, handle in ipairs(timers) do handle:cancel() end
+  end_locks(locks)
+  if open_handles() > before.handles then end_handles(lines, before) end
+  add_errors(lines)
+  return lines
+end
+
+return { mark = mark, sweep = sweep, end_tasks = end_tasks, message_of = message_of }

@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: MIT */
+/* session.c - what neap.busted needs: to run the loop test by test, and to see
+ * what a test has left behind. */
+#include "runtime/session.h"
+
+#include <lauxlib.h>
+
+#include "bindings/arg.h"
+#include "bindings/neap.h"
+#include "runtime/anchor.h"
+#include "runtime/callback.h"
+#include "runtime/loop.h"
+#include "runtime/track.h"
+
+/* drive(seconds, task or function) -> "done", or "late", or "stopped"; task
+ * Runs the loop until task, or a new one that calls the function, has ended or
+ * the wall time is over. */
+static int l_drive(lua_State *L) {
+  neap_runtime *rt = neap_runtime_up(L);
+  double seconds = neap_check_seconds(L, 1);
+  if (rt->running) {
+    return luaL_error(L, "tests cannot run while the loop runs");
+  }
+  lua_settop(L, 2);
+  if (lua_isfunction(L, 2)) {
+    neap_task_new(L, rt, 0);
+    lua_replace(L, 2);
+  }
+  neap_task *task = neap_check_task(L, rt, 2);
+  switch (neap_drive(L, rt, task, seconds)) {
+  case NEAP_DRIVE_DONE:
+    lua_pushliteral(L, "done");
+    break;
+  case NEAP_DRIVE_LATE:
+    lua_pushliteral(L, "late");
+    break;
+  case NEAP_DRIVE_STOPPED:
+    lua_pushliteral(L, "stopped");
+  }
+  lua_pushvalue(L, 2);
+  return 2;
+}
+
+/* late_tree() -> string, or nil as long as the task that is driven, or was
+ * last, has not run out of time. */
+static int l_late_tree(lua_State *L) {
+  neap_runtime *rt = neap_runtime_up(L);
+  if (!rt->late) {
+    return 0;
+  }
+  if (lua_rawgeti(L, LUA_REGISTRYINDEX, rt->late_tree_ref) != LUA_TSTRING) {
+    lua_pushliteral(L, "(not enough memory to show the tasks)");
+  }
+  return 1;
+}
+
+/* abandon(task): ends a task that does not want to end. */
+static int l_abandon(lua_State *L) {
+  neap_task *task = neap_check_task(L, neap_runtime_up(L), 1);
+  if (task->phase == NEAP_TASK_READY || task->phase == NEAP_TASK_PARKED) {
+    neap_task_abandon(L, task);
+  }
+  return 0;
+}
+
+/* guard_exit(on) -> whether os.exit was refused since the last call. */
+static int l_guard_exit(lua_State *L) {
+  neap_runtime *rt = neap_runtime_up(L);
+  lua_pushboolean(L, rt->exit_refused);
+  rt->exit_refused = false;
+  rt->exit_guarded = lua_toboolean(L, 1) != 0;
+  return 1;
+}
+
+/* interrupted() -> whether Ctrl-C asked for an end. */
+static int l_interrupted(lua_State *L) {
+  lua_pushboolean(L, neap_runtime_up(L)->interrupted);
+  return 1;
+}
+
+/* set_default_handler(fn): who gets reports while there is no exception
+ * handler, in place of stderr. */
+static int l_set_default_handler(lua_State *L) {
+  neap_runtime *rt = neap_runtime_up(L);
+  luaL_checktype(L, 1, LUA_TFUNCTION);
+  lua_settop(L, 1);
+  luaL_unref(L, LUA_REGISTRYINDEX, rt->default_handler_ref);
+  rt->default_handler_ref = luaL_ref(L, LUA_REGISTRYINDEX);
+  return 0;
+}
+
+/* track() -> places, objects
+ * Two weak tables in which from now on stands where things were created. */
+static int l_track(lua_State *L) {
+  neap_runtime *rt = neap_runtime_up(L);
+  neap_track_start(L, rt);
+  lua_rawgeti(L, LUA_REGISTRYINDEX, rt->created_ref);
+  lua_rawgeti(L, LUA_REGISTRYINDEX, rt->objects_ref);
+  return 2;
+}
+
+/* census() -> tasks pending, handles open, deadlines, whether errors are unseen
+ */
+static int l_census(lua_State *L) {
+  neap_runtime *rt = neap_runtime_up(L);
+  lua_pushinteger(L, (lua_Integer)rt->counters.pending);
+  lua_pushinteger(L, (lua_Integer)neap_loop_handles(rt));
+  lua_pushinteger(L, (lua_Integer)neap_clock_count(&rt->clock));
+  lua_pushboolean(L, !neap_list_empty(&rt->failed));
+  return 4;
+}
+
+/* unseen() -> sequence, any
+ * The futures with errors that nobody has looked at; and whether the collector
+ * has yet to report others. */
+static int l_unseen(lua_State *L) {
+  neap_runtime *rt = neap_runtime_up(L);
+  bool any = false;
+  lua_Integer n = 0;
+  lua_createtable(L, 0, 0);
+  lua_rawgeti(L, LUA_REGISTRYINDEX, rt->failures_ref);
+  for (neap_link *l = rt->failed.next; l != &rt->failed; l = l->next) {
+    neap_future *future = NEAP_CONTAINER_OF(l, neap_future, failure);
+    if (lua_rawgetp(L, -1, future) == LUA_TUSERDATA) {
+      lua_rawseti(L, -3, ++n);
+    } else {
+      lua_pop(L, 1);
+      any = true;
+    }
+  }
+  lua_pop(L, 1);
+  lua_pushboolean(L, any);
+  return 2;
+}
+
+/* timers() -> sequence of the handles of callbacks that wait for their time. */
+static int l_timers(lua_State *L) {
+  neap_runtime *rt = neap_runtime_up(L);
+  lua_Integer n = 0;
+  lua_createtable(L, 0, 0);
+  for (size_t i = 0; i < rt->clock.count; i++) {
+    neap_job *job = rt->clock.slots[rt->clock.heap[i].slot].job;
+    neap_callback *callback = job == NULL ? NULL : neap_job_callback(job);
+    if (callback != NULL) {
+      neap_push_anchored(L, callback->anchor);
+      lua_rawseti(L, -2, ++n);
+    }
+  }
+  return 1;
+}
+
+typedef struct handle_list {
+  lua_State *L;
+  lua_Integer count;
+} handle_list;
+
+static void add_handle(uv_handle_t *handle, void *arg) {
+  handle_list *list = arg;
+  if (uv_is_active(handle) && uv_has_ref(handle)) {
+    lua_pushstring(list->L, uv_handle_type_name(handle->type));
+    lua_rawseti(list->L, -2, ++list->count);
+  }
+}
+
+/* handles() -> sequence of the types of open handles: "tcp". */
+static int l_handles(lua_State *L) {
+  handle_list list = {L, 0};
+  lua_createtable(L, 0, 0);
+  uv_walk(&neap_runtime_up(L)->uv, add_handle, &list);
+  return 1;
+}
+
+/* clocks() -> how many virtual clocks are open. */
+static int l_clocks(lua_State *L) {
+  lua_pushinteger(L, neap_runtime_up(L)->open_clocks);
+  return 1;
+}
+
+/* close_clocks(keep): closes all but the first so many. */
+static int l_close_clocks(lua_State *L) {
+  neap_close_clocks(L, neap_runtime_up(L), (unsigned)luaL_checkinteger(L, 1));
+  return 0;
+}
+
+/* source(name) -> what the embedded source of that name returns. */
+static int l_source(lua_State *L) {
+  neap_run_source(L, neap_runtime_up(L), luaL_checkstring(L, 1));
+  return 1;
+}
+
+static const luaL_Reg functions[] = {
+    {"source",              l_source             },
+    {"drive",               l_drive              },
+    {"late_tree",           l_late_tree          },
+    {"abandon",             l_abandon            },
+    {"guard_exit",          l_guard_exit         },
+    {"interrupted",         l_interrupted        },
+    {"set_default_handler", l_set_default_handler},
+    {"track",               l_track              },
+    {"census",              l_census             },
+    {"unseen",              l_unseen             },
+    {"timers",              l_timers             },
+    {"handles",             l_handles            },
+    {"clocks",              l_clocks             },
+    {"close_clocks",        l_close_clocks       },
+    {NULL,                  NULL                 },
+};
+
+void neap_add_session(lua_State *L, neap_runtime *rt) {
+  neap_set_functions(L, rt, functions);
+}
