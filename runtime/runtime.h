@@ -52,6 +52,7 @@ typedef struct neap_anchors {
   int *free; /* the numbers of the free ones */
   uint32_t free_count;
   uint32_t capacity; /* slots that exist */
+  uint32_t room;     /* what `free` has room for; at least `capacity` */
 } neap_anchors;
 
 /* At least as many as error.h has. */

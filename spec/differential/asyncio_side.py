@@ -69,14 +69,14 @@ class Program:
         self.handle = None
 
     def run(self):
-        virtual_loop.run(self.start, self.end)
+        virtual_loop.run(self.start, self.end, "once" in self.rules)
         return self.log, self.ended
 
     def start(self, loop):
         self.loop = loop
         s0, s1, b0, q0, q1, kind = self.limits
         kinds = {"lifo": asyncio.LifoQueue, "priority": asyncio.PriorityQueue}
-        self.at = {"l0": asyncio.Lock(), "l1": asyncio.Lock(),
+        self.at = {"l0": self.lock(), "l1": self.lock(),
                    "e0": asyncio.Event(), "e1": asyncio.Event(),
                    "s0": asyncio.Semaphore(s0), "s1": asyncio.BoundedSemaphore(s1),
                    "b0": self.barrier(b0), "c0": self.condition(),
@@ -91,7 +91,10 @@ class Program:
     def condition(self):
         made_by = (deviations.Condition if "condition" in self.rules
                    else asyncio.Condition)
-        return made_by()
+        return made_by(self.lock())
+
+    def lock(self):
+        return deviations.Lock() if "lock" in self.rules else asyncio.Lock()
 
     async def wait_for(self, awaitable, timeout):
         if awaitable is asyncio.current_task() and "B07" in self.rules:

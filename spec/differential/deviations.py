@@ -12,6 +12,10 @@ RULES = {
              "what was released by hand meanwhile is not released again",
     "condition": "a cancelled wait passes on a notification it got; asyncio "
                  "wakes somebody for nothing otherwise",
+    "once": "the end of a run cancels each task once, not once more for each that "
+            "awaits it",
+    "lock": "who is cancelled in the queue for a lock leaves it at once, so that a "
+            "release reaches the next without waiting for his turn",
     "X01": "a cancellation that waits when a timeout without time is entered is "
            "not taken for that timeout",
     "barrier": "who is cancelled at a barrier is counted out at once, not when "
@@ -91,6 +95,15 @@ class Guard:
         if mutex and not (self.lock.locked() and self.lock.hold == self.hold):
             return
         self.lock.release()
+
+
+class Lock(asyncio.Lock):
+    def _wake_up_first(self):
+        for waiter in self._waiters or ():
+            if not waiter.cancelled():
+                if not waiter.done():
+                    waiter.set_result(True)
+                return
 
 
 class Condition(asyncio.Condition):

@@ -89,7 +89,7 @@ class TaskGroup(asyncio.TaskGroup):
         self._tasks = OrderedSet()
 
 
-def run(make_main, at_end):
+def run(make_main, at_end, once=False):
     """As asyncio.run. at_end gets how it ended, before the loop is closed:
     "done"; "left" (with tasks made during the cleanup, which it drops); "stuck"
     (the main task waits for ever), "hang" (the others do); "recursion"."""
@@ -104,8 +104,10 @@ def run(make_main, at_end):
             pass
         ended = "hang"
         left = [task for task in loop.created if not task.done()]
-        for task in left:
-            task.cancel()
+        before = [task.cancelling() for task in left]
+        for task, count in zip(left, before):
+            if not once or task.cancelling() == count:
+                task.cancel()
         if left:
             loop.run_until_complete(
                 asyncio.gather(*left, return_exceptions=True))
