@@ -11,33 +11,40 @@ local NOT_OURS_TO_GIVE = {
 
 local luv -- once it is loaded
 
---- luv frees a handle at once when it is collected while it is being closed, which is
--- right but for a state that closes: then libuv still has it. Such a handle is kept until libuv
--- has been polled once more, or the loop is closed.
+--- luv frees handles and requests at once when they are collected. That is right but for a
+-- state that closes: then libuv, or one of its threads, may still have them. So a handle that is
+-- being closed, and any request, is kept until libuv has been polled once more, or the loop is
+-- closed.
 local function mend_finalizers(registry)
-  local collect = registry.uv_timer.__gc
-  local kept, polled = {}, 0
+  local collect, collect_request = registry.uv_timer.__gc, registry.uv_fs.__gc
+  local kept, finalizers, polled = {}, {}, 0
   local function free_kept()
-    local handles = kept
-    kept = {}
-    for _, handle in ipairs(handles) do collect(handle) end
+    local objects, frees = kept, finalizers
+    kept, finalizers = {}, {}
+    for i, object in ipairs(objects) do frees[i](object) end
   end
-  local function finalizer(handle)
+  local function keep(object, free)
+    kept[#kept + 1], finalizers[#finalizers + 1] = object, free
+  end
+  local function free_those_polled()
     local polls = internal.polls()
     if polls ~= polled then
       polled = polls
       free_kept()
     end
-    if luv.is_closing(handle) then
-      kept[#kept + 1] = handle
-    else
-      collect(handle)
-    end
+  end
+  local function finalizer(handle)
+    free_those_polled()
+    if luv.is_closing(handle) then keep(handle, collect) else collect(handle) end
   end
   for _, class in pairs(registry) do
     if type(class) == "table" and rawget(class, "__gc") == collect then
       class.__gc = finalizer
     end
+  end
+  registry.uv_fs.__gc = function(request)
+    free_those_polled()
+    keep(request, collect_request)
   end
   internal.at_close(free_kept)
 end
