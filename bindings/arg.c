@@ -80,7 +80,7 @@ void neap_check_running(lua_State *L, neap_runtime *rt) {
   if (rt->closed) {
     luaL_error(L, "the runtime is closed");
   }
-  if (!rt->running) {
+  if (!rt->running && !rt->hosted) {
     luaL_error(L, "outside a task: no loop runs; call this inside neap.run");
   }
 }

@@ -34,7 +34,7 @@ static int l_exit(lua_State *L) {
     rt->exit_refused = true;
     return luaL_error(L, "os.exit(%d): a test cannot end the run", code);
   }
-  if (lua_toboolean(L, 2) && neap_can_wait(L, rt)) {
+  if (lua_toboolean(L, 2) && rt->running && neap_can_wait(L, rt)) {
     rt->exiting = true;
     rt->exit_code = code;
     return neap_park(L, rt->current, &exit_kind, NULL, k_never, 0);

@@ -60,5 +60,6 @@ int luaopen_neap(lua_State *L) {
     lua_rawsetp(L, LUA_REGISTRYINDEX, &module_key);
   }
   patch(L, rt);
+  rt->complete = true;
   return 1;
 }

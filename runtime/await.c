@@ -97,3 +97,20 @@ int neap_await_done(lua_State *L, neap_runtime *rt, neap_future *future,
   }
   return begin(L, rt, future, &await_done_kind, k);
 }
+
+static int k_await_top(lua_State *L, int status, lua_KContext ctx) {
+  (void)status;
+  (void)ctx;
+  return neap_future_results(L, lua_touserdata(L, -1), lua_gettop(L));
+}
+
+int neap_await_top(lua_State *L, neap_runtime *rt, neap_future *future) {
+  if (future->state != NEAP_PENDING) {
+    return k_await_top(L, LUA_OK, 0);
+  }
+  neap_task *task = neap_check_wait(L, rt);
+  neap_check_cycle(L, task, future);
+  neap_future_anchor(L, future, lua_gettop(L));
+  neap_list_append(&future->waiters, &task->wait.job.link);
+  return neap_park_host(L, task, &await_kind, future, k_await_top, 0);
+}

@@ -15,6 +15,10 @@ enum { NEAP_AWAITED_INDEX = 1 };
  * Raises at once where waiting would close a cycle of tasks. */
 int neap_await(lua_State *L, neap_runtime *rt, neap_future *future);
 
+/* [-?, +n, v] As neap_await, with the future on the top, in a C function of a
+ * host's. */
+int neap_await_top(lua_State *L, neap_runtime *rt, neap_future *future);
+
 /* [-?, +?, v] Waits until the future at NEAP_AWAITED_INDEX is done, whatever
  * its outcome; a cancellation of the waiter leaves the future alone. Then k
  * runs, with the future as its context. */

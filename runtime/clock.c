@@ -202,6 +202,9 @@ void neap_clock_arm(neap_clock *clock, neap_job *job, uint64_t at) {
   if (at != NEAP_NEVER) {
     neap_deadline deadline = {at, take_slot(clock, job)};
     sift_up(clock, clock->count++, deadline);
+    if (clock->armed != NULL) {
+      clock->armed(clock);
+    }
   }
 }
 

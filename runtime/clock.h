@@ -42,6 +42,7 @@ typedef struct neap_clock {
   uint64_t seq;
   uint64_t virtual_now; /* nanoseconds; counts only if is_virtual */
   bool is_virtual;
+  void (*armed)(struct neap_clock *clock); /* told of new deadlines, or NULL */
 } neap_clock;
 
 void neap_clock_init(neap_clock *clock);

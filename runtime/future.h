@@ -13,13 +13,6 @@
 
 #include "runtime/runtime.h"
 
-typedef enum neap_future_state { /* ORDER neap_future_state: report.c */
-                                 NEAP_PENDING,
-                                 NEAP_FINISHED,
-                                 NEAP_FAILED,
-                                 NEAP_FUTURE_CANCELLED,
-} neap_future_state;
-
 /* Who asked for a cancellation. */
 typedef enum neap_origin {
   NEAP_BY_NOBODY,

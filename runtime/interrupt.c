@@ -4,6 +4,7 @@
 #include <lauxlib.h>
 
 #include "runtime/limits.h"
+#include "runtime/run.h"
 #include "runtime/scope.h"
 #include "runtime/session.h"
 #include "runtime/task.h"
@@ -21,6 +22,8 @@ bool neap_is_stubborn(const neap_runtime *rt) {
 static void cancel_main(lua_State *L, neap_runtime *rt) {
   if (rt->main_task != NULL && rt->main_task->phase != NEAP_TASK_ENDED) {
     neap_task_cancel(L, rt->main_task, NEAP_BY_INTERRUPT);
+  } else if (rt->hosted && !rt->running) {
+    neap_cancel_tasks(L, rt);
   } else {
     rt->stopped = true; /* it has ended; do not wait for the others */
   }

@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 #include "runtime/loop.h"
 
+#include <limits.h>
+
 #include "runtime/alloc.h"
 #include "runtime/interrupt.h"
 #include "runtime/io.h"
+#include "runtime/mailbox.h"
 #include "runtime/object.h"
 
 /* libuv is polled after so many passes, or nanoseconds, of ready work. */
@@ -281,9 +284,11 @@ neap_loop_end neap_loop_run(lua_State *L, neap_runtime *rt,
       }
       continue; /* it may be done now */
     }
+    neap_mailbox_deliver_posted(L, rt);
     collect_deadlines(rt);
     if (neap_list_empty(&rt->ready)) {
-      if (!settle(rt) && !wait_for_work(rt) && rt->requests == 0) {
+      if (!settle(rt) && !wait_for_work(rt) && rt->requests == 0 &&
+          !rt->posted) {
         end = NEAP_LOOP_BLOCKED;
         break;
       }
@@ -297,4 +302,109 @@ neap_loop_end neap_loop_run(lua_State *L, neap_runtime *rt,
   }
   rt->L = outer;
   return end;
+}
+
+/* ---- a host's turns ---- */
+
+/* Runs what is ready; false once it is to stop. */
+static bool run_turn(lua_State *L, neap_runtime *rt) {
+  uint64_t began = uv_hrtime();
+  for (int pass = 0; pass < MAX_PASSES; pass++) {
+    if (rt->requests != 0) {
+      neap_serve_requests(L, rt);
+    }
+    neap_mailbox_deliver_posted(L, rt);
+    collect_deadlines(rt);
+    if (rt->stopped || (!neap_list_empty(&rt->ready) && !run_pass(L, rt))) {
+      return false;
+    }
+    if (neap_list_empty(&rt->ready) ||
+        uv_hrtime() - began > MAX_POLL_INTERVAL) {
+      break;
+    }
+  }
+  return true;
+}
+
+/* Nothing is ready: waits, for not longer than the host allows. */
+static void wait_a_while(neap_runtime *rt, int timeout_ms) {
+  uint64_t deadline = neap_clock_next(&rt->clock);
+  if (settle(rt) || (deadline == NEAP_NEVER && !has_io(rt))) {
+    return;
+  }
+  if (rt->clock.is_virtual && deadline != NEAP_NEVER && !holds_clock(rt)) {
+    if (neap_list_empty(&rt->ready)) {
+      rt->clock.virtual_now = deadline;
+    }
+    return;
+  }
+  uint64_t until = NEAP_NEVER;
+  if (timeout_ms >= 0) {
+    until =
+        neap_clock_now(&rt->clock) + (uint64_t)timeout_ms * NANOSECONDS_PER_MS;
+  }
+  if (timeout_ms == 0) {
+    poll(rt, UV_RUN_NOWAIT);
+  } else {
+    bool counts = !rt->clock.is_virtual && deadline < until;
+    wait_until(rt, counts ? deadline : until);
+  }
+}
+
+int neap_loop_poll(lua_State *L, neap_runtime *rt, int timeout_ms) {
+  rt->L = L;
+  rt->nudges = false;
+  rt->trace.now = neap_clock_now(&rt->clock);
+  if (!neap_list_empty(&rt->batch)) { /* left by a turn that was stopped */
+    neap_list_splice(&rt->batch, &rt->ready);
+    neap_list_splice(&rt->ready, &rt->batch);
+  }
+  bool stopped = !run_turn(L, rt);
+  if (!stopped) {
+    if (neap_list_empty(&rt->ready) && !rt->posted) {
+      wait_a_while(rt, timeout_ms);
+    } else {
+      poll(rt, UV_RUN_NOWAIT);
+    }
+    rt->trace.now = neap_clock_now(&rt->clock);
+    rt->polled = true;
+    stopped = !run_turn(L, rt);
+  }
+  rt->L = NULL;
+  rt->nudges = rt->host_loop != NULL;
+  if (stopped) {
+    rt->stopped = false;
+    return UV_EINTR;
+  }
+  return !neap_list_empty(&rt->ready) || rt->posted || has_io(rt) ||
+         neap_clock_next(&rt->clock) != NEAP_NEVER;
+}
+
+/* The earlier of two timeouts, of which -1 is never. */
+static int earlier(int a, int b) {
+  return a < 0 || (b >= 0 && b < a) ? b : a;
+}
+
+int neap_loop_timeout(neap_runtime *rt) {
+  if (!rt->polled || rt->posted || rt->requests != 0 ||
+      !neap_list_empty(&rt->ready) || !neap_list_empty(&rt->batch) ||
+      !neap_list_empty(&rt->settlers)) {
+    return 0;
+  }
+  uint64_t deadline = neap_clock_next(&rt->clock);
+  int timeout = -1;
+  if (has_io(rt)) {
+    uv_update_time(&rt->uv);
+    timeout = uv_backend_timeout(&rt->uv);
+  }
+  if (deadline == NEAP_NEVER) {
+    return timeout;
+  }
+  if (rt->clock.is_virtual) {
+    return has_io(rt) && is_waited_for(rt) ? timeout : 0;
+  }
+  uint64_t now = neap_clock_now(&rt->clock);
+  uint64_t delay = deadline > now ? deadline - now : 0;
+  delay = (delay + NANOSECONDS_PER_MS - 1) / NANOSECONDS_PER_MS;
+  return earlier(timeout, delay > INT_MAX ? INT_MAX : (int)delay);
 }

@@ -19,10 +19,29 @@ int neap_loop_open(neap_runtime *rt);
 /* Closes every handle, runs the loop until the last has said so, closes it. */
 void neap_loop_close(neap_runtime *rt);
 
+/* host_loop.c: tells the host's loop that there is work. */
+void neap_loop_nudge(neap_runtime *rt);
+
+static inline void neap_loop_nudge_if_idle(neap_runtime *rt) {
+  if (rt->nudges) {
+    neap_loop_nudge(rt);
+  }
+}
+
 /* Puts a job, which is in no list, at the end of the ready queue. */
 static inline void neap_loop_append(neap_runtime *rt, neap_job *job) {
   neap_list_append(&rt->ready, &job->link);
+  neap_loop_nudge_if_idle(rt);
 }
+
+/* [-0, +0, -] One turn for a host: runs what is ready, for a bounded time, and
+ * polls libuv. If nothing is ready it waits for up to timeout_ms (-1: for
+ * ever) while anything can happen at all. 1 if anything can still; 0; or
+ * UV_EINTR after NEAP_STOP. */
+int neap_loop_poll(lua_State *L, neap_runtime *rt, int timeout_ms);
+
+/* Milliseconds until the next turn is due; -1: not until libuv has something. */
+int neap_loop_timeout(neap_runtime *rt);
 
 typedef enum neap_loop_end {
   NEAP_LOOP_DONE,    /* the condition holds */

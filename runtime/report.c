@@ -79,7 +79,11 @@ static int report(lua_State *L) {
     lua_settop(L, 4);
   }
   push_report(L, rt, message);
-  neap_write_error(lua_tostring(L, -1));
+  if (rt->on_error != NULL) {
+    rt->on_error(rt->on_error_ud, lua_tostring(L, -1));
+  } else {
+    neap_write_error(lua_tostring(L, -1));
+  }
   return 0;
 }
 

@@ -90,7 +90,7 @@ static bool all_done(neap_runtime *rt, void *ud) {
 
 /* Oldest first. Requesting a cancellation runs nothing and ends nobody, so the
  * list stays as it is. */
-static void cancel_all(lua_State *L, neap_runtime *rt) {
+void neap_cancel_tasks(lua_State *L, neap_runtime *rt) {
   rt->sweep = ++rt->last_sweep;
   for (neap_link *l = rt->tasks.next; l != &rt->tasks; l = l->next) {
     neap_task_cancel(L, NEAP_CONTAINER_OF(l, neap_task, link),
@@ -112,7 +112,7 @@ static bool shut_down(lua_State *L, neap_runtime *rt) {
     limit.until += round == 0 ? SHUTDOWN_GRACE : 0;
     limit.passes += round == 0 ? SHUTDOWN_PASSES : ROUND_PASSES;
     limit.passes += 2 * rt->counters.pending; /* they may await each other */
-    cancel_all(L, rt);
+    neap_cancel_tasks(L, rt);
     neap_loop_end end = neap_loop_run(L, rt, all_done, &limit);
     neap_list_remove(&limit.last.job.link);
     if (end == NEAP_LOOP_STOPPED) {
@@ -160,6 +160,19 @@ bool neap_run_until_done(lua_State *L, neap_runtime *rt, neap_task *task) {
   rt->running = false;
   neap_interrupt_step_ended(rt);
   return completed;
+}
+
+void neap_run_shutdown(lua_State *L, neap_runtime *rt) {
+  rt->running = rt->shutting_down = true;
+  rt->stopped = rt->exiting = false;
+  bool completed = shut_down(L, rt);
+  rt->shutting_down = false;
+  if (completed) {
+    drop_callbacks(L, rt);
+    neap_report_failures(L, rt);
+  }
+  rt->running = false;
+  neap_interrupt_step_ended(rt);
 }
 
 bool neap_run(lua_State *L, neap_runtime *rt, int nargs) {

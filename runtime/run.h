@@ -18,4 +18,11 @@ bool neap_run(lua_State *L, neap_runtime *rt, int nargs);
  * stopped. */
 bool neap_run_until_done(lua_State *L, neap_runtime *rt, neap_task *task);
 
+/* [-0, +0, -] Requests the cancellation of all tasks. */
+void neap_cancel_tasks(lua_State *L, neap_runtime *rt);
+
+/* [-0, +0, -] What follows the main task, without one: cancels all tasks, waits
+ * for their cleanup, and reports what nobody looked at. */
+void neap_run_shutdown(lua_State *L, neap_runtime *rt);
+
 #endif

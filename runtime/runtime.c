@@ -10,7 +10,9 @@
 #include "runtime/anchor.h"
 #include "runtime/error.h"
 #include "runtime/future.h"
+#include "runtime/host_loop.h"
 #include "runtime/loop.h"
+#include "runtime/mailbox.h"
 #include "runtime/report.h"
 #include "runtime/scope.h"
 #include "runtime/task.h"
@@ -26,11 +28,28 @@ _Noreturn void neap_check_failed(const char *what, const char *file, int line) {
   abort();
 }
 
+int neap_runtime_check(const neap_runtime *rt) {
+  if (rt == NULL) {
+    return UV_EINVAL;
+  }
+  uv_thread_t self = uv_thread_self();
+  if (!uv_thread_equal(&rt->thread, &self)) {
+    return UV_EPERM;
+  }
+  return rt->closed ? UV_ESHUTDOWN : 0;
+}
+
+int neap_runtime_detach(neap_runtime *rt) {
+  rt->closed = true;
+  neap_mailbox_close(rt);
+  return neap_host_loop_close(rt);
+}
+
 /* The lua_State closes: the C half of the teardown. Tasks are just memory by
  * now, which stays valid until the last finalizer has run. */
 static int runtime_gc(lua_State *L) {
   neap_runtime *rt = lua_touserdata(L, 1);
-  rt->closed = true;
+  neap_runtime_detach(rt);
   rt->current = NULL;
   neap_list_init(&rt->ready);
   neap_list_init(&rt->batch);
@@ -94,7 +113,10 @@ neap_runtime *neap_runtime_open(lua_State *L) {
 #endif
   neap_runtime *rt = lua_newuserdatauv(L, sizeof *rt, 0);
   memset(rt, 0, sizeof *rt);
+  rt->thread = uv_thread_self();
   neap_list_init(&rt->tasks);
+  neap_list_init(&rt->refs);
+  neap_list_init(&rt->orphans);
   neap_clock_init(&rt->clock);
   rt->slow_traceback_ref = rt->module_ref = rt->at_close_ref = LUA_NOREF;
   rt->late_tree_ref = LUA_NOREF;

@@ -39,6 +39,8 @@ typedef struct neap_idle_thread {
 /* Idle coroutines kept; more are left to the collector. */
 #define NEAP_POOL_SIZE 256
 
+typedef struct neap_host_loop neap_host_loop;
+
 typedef struct neap_counters {
   uint64_t created, finished, failed, cancelled; /* tasks */
   uint64_t pending;                              /* tasks not done */
@@ -92,6 +94,12 @@ struct neap_runtime {
   int exit_code;
   bool stopped;         /* NEAP_STOP arrived */
   bool restricted;      /* what reaches outside is missing (sandbox.c) */
+  bool complete;        /* the module is there */
+  bool hosted;          /* opened by neap_open: a host steps the loop */
+  bool owns_state;      /* neap_close closes the lua_State */
+  bool polled;          /* libuv has been, since the loop was opened */
+  bool nudges;          /* new work is news to the host's loop */
+  atomic_bool posted;   /* something is in the mailbox */
   bool shutting_down;   /* the main task has ended, the others are cancelled */
   bool exit_guarded;    /* session.c: os.exit raises an error */
   bool exit_refused;    /* it did */
@@ -107,6 +115,17 @@ struct neap_runtime {
   neap_classes classes;
   const void *class_addresses[NEAP_MAX_CLASSES]; /* by neap_class */
   neap_limiter limits;
+
+  /* embed.c, mailbox.c, ref.c, host_loop.c: what is the host's */
+  uv_thread_t thread;        /* the one that may use the runtime */
+  lua_State *driver;         /* where steps are run from; NULL unless hosted */
+  neap_host_loop *host_loop; /* on a host's uv loop, or NULL */
+  neap_mailbox *mailbox;
+  neap_list refs;    /* what C refers to */
+  neap_list orphans; /* while it closes: jobs of refs to be told */
+  void (*on_error)(void *ud, const char *text); /* NULL: stderr */
+  void *on_error_ud;
+  size_t open_refs; /* futures that C may still complete */
 
   /* resume.c */
   const neap_entry *entry;       /* innermost coroutine entered; NULL outside */
@@ -169,6 +188,14 @@ struct neap_runtime {
   const void *task_metatable; /* lua_topointer of it */
   const void *future_metatable;
 };
+
+/* 0 if the calling thread may use the runtime, or a negative libuv error code:
+ * UV_EINVAL for NULL, UV_EPERM in another thread, UV_ESHUTDOWN once closed. */
+int neap_runtime_check(const neap_runtime *rt);
+
+/* Lets go of what hosts and other threads have to do with the runtime. Again:
+ * nothing. Returns 0, or UV_ECANCELED as neap_host_loop_close does. */
+int neap_runtime_detach(neap_runtime *rt);
 
 /* [-0, +0, m] Opens a runtime in L and returns it; raises if it cannot. */
 neap_runtime *neap_runtime_open(lua_State *L);

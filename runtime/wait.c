@@ -17,9 +17,7 @@ static int raise_deadlock(lua_State *L, neap_runtime *rt, neap_wait *wait) {
   return lua_error(L);
 }
 
-/* Every wait continues here, in the coroutine that parked. */
-static int k_parked(lua_State *L, int status, lua_KContext ctx) {
-  neap_runtime *rt = neap_runtime_up(L);
+static int go_on(lua_State *L, neap_runtime *rt, int status, lua_KContext ctx) {
   neap_task *task = (neap_task *)ctx; /* perhaps freed: compare only */
   if (!rt->delivering || rt->current != task || rt->entry->co != L) {
     return luaL_error(L, "a coroutine that waits was resumed by something "
@@ -43,6 +41,16 @@ static int k_parked(lua_State *L, int status, lua_KContext ctx) {
   return lua_error(L);
 }
 
+/* Every wait continues here, in the coroutine that parked. */
+static int k_parked(lua_State *L, int status, lua_KContext ctx) {
+  return go_on(L, neap_runtime_up(L), status, ctx);
+}
+
+/* The same in a C function of a host's, which has no upvalue of ours. */
+static int k_parked_host(lua_State *L, int status, lua_KContext ctx) {
+  return go_on(L, neap_runtime_of(L), status, ctx);
+}
+
 /* `marked` says to everybody who might resume it that this coroutine waits. */
 static int suspend(lua_State *L, bool marked, lua_KContext ctx,
                    lua_KFunction k) {
@@ -58,7 +66,8 @@ neap_task *neap_check_wait(lua_State *L, neap_runtime *rt) {
 }
 
 static int begin(lua_State *L, neap_task *task, const neap_wait_kind *kind,
-                 void *target, lua_KFunction k, lua_KContext ctx) {
+                 void *target, lua_KFunction k, lua_KContext ctx,
+                 lua_KFunction k_first) {
   neap_runtime *rt = task->future.rt;
   neap_wait *wait = &task->wait;
   wait->kind = kind;
@@ -70,20 +79,26 @@ static int begin(lua_State *L, neap_task *task, const neap_wait_kind *kind,
   wait->outcome = NEAP_WOKEN;
   wait->marked = L != task->co || task->exposed; /* else nobody has it */
   rt->parking = true;
-  return suspend(L, wait->marked, (lua_KContext)task, k_parked);
+  return suspend(L, wait->marked, (lua_KContext)task, k_first);
 }
 
 int neap_park(lua_State *L, neap_task *task, const neap_wait_kind *kind,
               void *target, lua_KFunction k, lua_KContext ctx) {
   task->phase = NEAP_TASK_PARKED;
-  return begin(L, task, kind, target, k, ctx);
+  return begin(L, task, kind, target, k, ctx, k_parked);
+}
+
+int neap_park_host(lua_State *L, neap_task *task, const neap_wait_kind *kind,
+                   void *target, lua_KFunction k, lua_KContext ctx) {
+  task->phase = NEAP_TASK_PARKED;
+  return begin(L, task, kind, target, k, ctx, k_parked_host);
 }
 
 int neap_yield(lua_State *L, neap_task *task, const neap_wait_kind *kind,
                lua_KFunction k, lua_KContext ctx) {
   task->phase = NEAP_TASK_READY;
   neap_loop_append(task->future.rt, &task->wait.job);
-  return begin(L, task, kind, NULL, k, ctx);
+  return begin(L, task, kind, NULL, k, ctx, k_parked);
 }
 
 int neap_pass_through(lua_State *L, lua_KContext ctx, lua_KFunction k) {

@@ -69,6 +69,10 @@ neap_task *neap_check_wait(lua_State *L, neap_runtime *rt);
 int neap_park(lua_State *L, neap_task *task, const neap_wait_kind *kind,
               void *target, lua_KFunction k, lua_KContext ctx);
 
+/* [-?, +?, -] As neap_park, in a C function without the upvalue. */
+int neap_park_host(lua_State *L, neap_task *task, const neap_wait_kind *kind,
+                   void *target, lua_KFunction k, lua_KContext ctx);
+
 /* [-?, +?, -] As neap_park, but ready at once: after one pass of the others. */
 int neap_yield(lua_State *L, neap_task *task, const neap_wait_kind *kind,
                lua_KFunction k, lua_KContext ctx);
