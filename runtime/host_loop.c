@@ -16,9 +16,9 @@ struct neap_host_loop {
 };
 
 static void on_closed(uv_handle_t *handle) {
-  neap_host_loop *drive = handle->data;
-  if (--drive->handles == 0) {
-    neap_realloc(drive, sizeof *drive, 0);
+  neap_host_loop *host = handle->data;
+  if (--host->handles == 0) {
+    neap_realloc(host, sizeof *host, 0);
   }
 }
 
@@ -31,37 +31,37 @@ static void on_timer(uv_timer_t *timer) {
 }
 
 static void on_readable(uv_poll_t *poll, int status, int events) {
-  neap_host_loop *drive = poll->data;
+  neap_host_loop *host = poll->data;
   (void)status;
   (void)events;
-  uv_idle_start(&drive->idle, on_idle); /* likewise, in the next iteration */
+  uv_idle_start(&host->idle, on_idle); /* likewise, in the next iteration */
 }
 
 /* Says to the host's loop what the runtime waits for. */
-static void arm(neap_host_loop *drive) {
-  neap_runtime *rt = drive->rt;
+static void arm(neap_host_loop *host) {
+  neap_runtime *rt = host->rt;
   int timeout_ms = neap_loop_timeout(rt);
-  uv_timer_stop(&drive->timer);
-  uv_idle_stop(&drive->idle);
+  uv_timer_stop(&host->timer);
+  uv_idle_stop(&host->idle);
   if (timeout_ms == 0) {
-    uv_idle_start(&drive->idle, on_idle);
+    uv_idle_start(&host->idle, on_idle);
   } else if (timeout_ms > 0) {
-    uv_timer_start(&drive->timer, on_timer, (uint64_t)timeout_ms, 0);
+    uv_timer_start(&host->timer, on_timer, (uint64_t)timeout_ms, 0);
   }
   if (uv_loop_alive(&rt->uv)) {
-    uv_ref((uv_handle_t *)&drive->poll);
+    uv_ref((uv_handle_t *)&host->poll);
   } else {
-    uv_unref((uv_handle_t *)&drive->poll);
+    uv_unref((uv_handle_t *)&host->poll);
   }
   rt->nudges = timeout_ms != 0;
 }
 
 static void on_prepare(uv_prepare_t *prepare) {
-  neap_host_loop *drive = prepare->data;
-  neap_runtime *rt = drive->rt;
+  neap_host_loop *host = prepare->data;
+  neap_runtime *rt = host->rt;
   if (rt != NULL && rt->L == NULL) {
     neap_loop_poll(rt->driver, rt, 0);
-    arm(drive);
+    arm(host);
   }
 }
 
@@ -70,54 +70,54 @@ void neap_loop_nudge(neap_runtime *rt) {
   uv_idle_start(&rt->host_loop->idle, on_idle);
 }
 
-static void begin(neap_host_loop *drive, uv_handle_t *handle) {
-  handle->data = drive;
-  drive->handles++;
+static void begin(neap_host_loop *host, uv_handle_t *handle) {
+  handle->data = host;
+  host->handles++;
 }
 
-int neap_host_loop_open(neap_runtime *rt, uv_loop_t *host) {
-  neap_host_loop *drive = neap_realloc(NULL, 0, sizeof *drive);
-  if (drive == NULL) {
+int neap_host_loop_open(neap_runtime *rt, uv_loop_t *loop) {
+  neap_host_loop *host = neap_realloc(NULL, 0, sizeof *host);
+  if (host == NULL) {
     return UV_ENOMEM;
   }
   /* The one that can fail comes first. */
-  int err = uv_poll_init(host, &drive->poll, uv_backend_fd(&rt->uv));
+  int err = uv_poll_init(loop, &host->poll, uv_backend_fd(&rt->uv));
   if (err != 0) {
-    neap_realloc(drive, sizeof *drive, 0);
+    neap_realloc(host, sizeof *host, 0);
     return err;
   }
-  drive->rt = rt;
-  drive->handles = 0;
-  uv_prepare_init(host, &drive->prepare);
-  uv_idle_init(host, &drive->idle);
-  uv_timer_init(host, &drive->timer);
-  begin(drive, (uv_handle_t *)&drive->poll);
-  begin(drive, (uv_handle_t *)&drive->prepare);
-  begin(drive, (uv_handle_t *)&drive->idle);
-  begin(drive, (uv_handle_t *)&drive->timer);
-  uv_poll_start(&drive->poll, UV_READABLE, on_readable);
-  uv_prepare_start(&drive->prepare, on_prepare);
-  uv_unref((uv_handle_t *)&drive->poll);
-  uv_unref((uv_handle_t *)&drive->prepare);
-  rt->host_loop = drive;
+  host->rt = rt;
+  host->handles = 0;
+  uv_prepare_init(loop, &host->prepare);
+  uv_idle_init(loop, &host->idle);
+  uv_timer_init(loop, &host->timer);
+  begin(host, (uv_handle_t *)&host->poll);
+  begin(host, (uv_handle_t *)&host->prepare);
+  begin(host, (uv_handle_t *)&host->idle);
+  begin(host, (uv_handle_t *)&host->timer);
+  uv_poll_start(&host->poll, UV_READABLE, on_readable);
+  uv_prepare_start(&host->prepare, on_prepare);
+  uv_unref((uv_handle_t *)&host->poll);
+  uv_unref((uv_handle_t *)&host->prepare);
+  rt->host_loop = host;
   neap_loop_nudge(rt);
   return 0;
 }
 
 int neap_host_loop_close(neap_runtime *rt) {
-  neap_host_loop *drive = rt->host_loop;
-  if (drive == NULL) {
+  neap_host_loop *host = rt->host_loop;
+  if (host == NULL) {
     return 0;
   }
   rt->host_loop = NULL;
   rt->nudges = false;
-  drive->rt = NULL;
-  if (uv_is_closing((uv_handle_t *)&drive->prepare)) {
+  host->rt = NULL;
+  if (uv_is_closing((uv_handle_t *)&host->prepare)) {
     return UV_ECANCELED; /* the memory may be in the queue of that loop */
   }
-  uv_close((uv_handle_t *)&drive->prepare, on_closed);
-  uv_close((uv_handle_t *)&drive->idle, on_closed);
-  uv_close((uv_handle_t *)&drive->timer, on_closed);
-  uv_close((uv_handle_t *)&drive->poll, on_closed);
+  uv_close((uv_handle_t *)&host->prepare, on_closed);
+  uv_close((uv_handle_t *)&host->idle, on_closed);
+  uv_close((uv_handle_t *)&host->timer, on_closed);
+  uv_close((uv_handle_t *)&host->poll, on_closed);
   return 0;
 }

@@ -9,7 +9,7 @@
 #include "runtime/runtime.h"
 
 /* Returns 0 or a negative libuv error code. */
-int neap_host_loop_open(neap_runtime *rt, uv_loop_t *host);
+int neap_host_loop_open(neap_runtime *rt, uv_loop_t *loop);
 
 /* Lets go of the host's loop, which may go on. Returns UV_ECANCELED if the host
  * had closed the handles first. */
