@@ -390,7 +390,8 @@ describe("behind TLS", function()
     local server <close> = serve(function(request) return request.method .. request.body end, {
       tls = { cert_file = files.server, key_file = files.key },
     })
-    local result = neap.process.run { "curl", "-s", "--cacert", files.ca, "-d", "body",
+    local result = neap.process.run { "env", "-u", "LD_PRELOAD", "curl", "-s", "-m", "20",
+      "--cacert", files.ca, "-d", "body",
       "https://localhost:" .. select(2, server:sockname()) .. "/" }
     assert.are.equal("POSTbody", result.stdout, result.stderr)
   end))
