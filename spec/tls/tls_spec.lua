@@ -239,7 +239,8 @@ describe("openssl's own client and server", function()
     local files = certificates()
     local server <close> = listen(forgiving(echo))
     local client <close> = neap.process.spawn {
-      "env", "-u", "LD_PRELOAD", "openssl", "s_client", "-quiet", "-verify_return_error", "-CAfile", files.ca,
+      "env", "-u", "LD_PRELOAD", "openssl", "s_client", "-quiet", "-verify_return_error",
+      "-CAfile", files.ca,
       "-connect", "localhost:" .. select(2, server:sockname()), stderr = "null",
     }
     client.stdin:write "from openssl\n"
