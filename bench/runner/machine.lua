@@ -32,6 +32,7 @@ local peer_versions = {
   tarantool = { "", "tarantool --version" },
   asyncio = { "", "/usr/bin/python3 --version" },
   uvloop = { "uvloop", "/usr/bin/python3 -c 'import uvloop; print(uvloop.__version__)'" },
+  nginx = { "nginx", "dpkg-query -W -f '${Version}' nginx-light" },
   trio = { "trio", "/usr/bin/python3 -c 'import trio; print(trio.__version__)'" },
 }
 

@@ -11,11 +11,12 @@ usage: ./dev bench [WORKLOAD...] [OPTION...]
   --counts         instructions per operation instead, compared with bench/counts.txt
   --save-counts    the same, and make them the new baseline
   --echo           servers: messages, connections; with --peers beside others
+  --http           HTTP servers and clients: CPU per request; with --peers beside others; needs wrk
   --scale          cost as the number of tasks grows, and the collector's pauses
 
 Workloads: %s
 Results of all workloads: bench/results/latest.md and latest.svg; of --scale: scale.md, scale.svg;
-of --echo: echo.md.]]
+of --echo: echo.md; of --http: http.md.]]
 
 local plan = require "plan"
 
@@ -28,6 +29,7 @@ local flags = {
   ["--save-counts"] = function() options.counts, options.save = true, true end,
   ["--scale"] = function() options.scale = true end,
   ["--echo"] = function() options.echo = true end,
+  ["--http"] = function() options.http = true end,
   ["--rounds"] = function(value) options.rounds = assert(math.tointeger(value), "--rounds N") end,
   ["--core"] = function(value) options.core = assert(math.tointeger(value), "--core N") end,
   ["--help"] = function()
@@ -59,6 +61,8 @@ if options.counts then
   require("counts").run(options)
 elseif options.echo then
   require("echo").run(options)
+elseif options.http then
+  require("http").run(options)
 elseif options.scale then
   require("scale").run(options)
 else
