@@ -6,7 +6,7 @@ local measure = require "measure"
 local http = {}
 
 local path = "bench/results/http.md"
-local seconds, connections = 3, 64
+local seconds, connections = 2, 64
 local bodies = { { "/hello", "hello" }, { "/16k", "16 KiB" } }
 
 -- `server` takes a port; `client`: port, path, requests in flight, seconds.
@@ -65,7 +65,8 @@ end
 -- All clients ask the same server; neap's, where there is no Go.
 local function measure_client(options, program, url)
   local server = options.client_server.server
-  return run(options, program.name .. "'s client", { options.cores[2], options.cores[1] }, server,
+  local cores = { options.cores[2], options.cores[1] }
+  return run(options, program.name .. "'s client", cores, server,
     ("bench/runner/ask {port} %s {port} %s %d %d")
       :format(program.client, url, connections, seconds))
 end
@@ -81,10 +82,10 @@ end
 
 local function measure_all(options, list)
   local figures = {}
-  local function add(kind, program, body, sample)
+  local function add(kind, program, body, sample) -- nil: it failed
     local key = kind .. program.name .. body
     figures[key] = figures[key] or {}
-    table.insert(figures[key], sample)
+    figures[key][#figures[key] + 1] = sample
   end
   for round = 1, options.rounds do
     for _, program in ipairs(list) do
@@ -100,27 +101,31 @@ local function measure_all(options, list)
   return figures
 end
 
+-- The cells of one program and body: its figures, and neap's divided by them.
+local function add_cells(cells, own, its)
+  for _, column in ipairs { { "us", "%.1f" }, { "rate", "%.0f" } } do
+    local mine, value = median(own, column[1]), median(its, column[1])
+    cells[#cells + 1] = value and column[2]:format(value) or "–"
+    cells[#cells + 1] = mine and value and ("%.2f"):format(mine / value) or "–"
+  end
+end
+
+local function result_row(kind, program, figures)
+  local cells = { program.name }
+  for _, body in ipairs(bodies) do
+    add_cells(cells, figures[kind .. "neap" .. body[1]], figures[kind .. program.name .. body[1]])
+  end
+  return "| " .. table.concat(cells, " | ") .. " |"
+end
+
 local function result_table(kind, list, figures)
-  local head, rule = "| " .. kind, "| ---"
+  local head = "| " .. kind
   for _, body in ipairs(bodies) do
     head = head .. (" | %s, µs CPU | neap / it | requests/s | neap / it"):format(body[2])
-    rule = rule .. (" | ---"):rep(4)
   end
-  local lines = { head .. " |", rule .. " |" }
+  local lines = { head .. " |", "|" .. (" --- |"):rep(1 + 4 * #bodies) }
   for _, program in ipairs(list) do
-    if program[kind] then
-      local cells = { program.name }
-      for _, body in ipairs(bodies) do
-        local own = figures[kind .. "neap" .. body[1]] or {}
-        local its = figures[kind .. program.name .. body[1]] or {}
-        for _, key in ipairs { "us", "rate" } do
-          local mine, value = median(own, key), median(its, key)
-          cells[#cells + 1] = value and (key == "us" and "%.1f" or "%.0f"):format(value) or "–"
-          cells[#cells + 1] = mine and value and ("%.2f"):format(mine / value) or "–"
-        end
-      end
-      lines[#lines + 1] = "| " .. table.concat(cells, " | ") .. " |"
-    end
+    if program[kind] then lines[#lines + 1] = result_row(kind, program, figures) end
   end
   return table.concat(lines, "\n")
 end
@@ -134,8 +139,8 @@ Written by `./dev bench --http%s`.
 
 %s
 
-%d connections of `wrk -t1`, kept; a body of 13 bytes, and one of 16 KiB. µs: CPU time of the server,
-all its threads, for one request; `neap / it`: the figure of neap divided by this one. Goals: CPU
+%d connections of `wrk -t1`, kept; a body of 13 bytes, and one of 16 KiB. µs: CPU time of the
+server, all its threads, for one request; `neap / it`: the figure of neap divided by this one. Goals: CPU
 within 1.3 × Go's, ahead of node and asyncio. nginx sends files, the others what a handler returns;
 asyncio and uvloop run aiohttp. Server on core %d, wrk on core %d.
 
@@ -144,7 +149,9 @@ asyncio and uvloop run aiohttp. Server on core %d, wrk on core %d.
 %d requests in flight against the server of %s; µs: CPU time of the client, user and system. Client
 on core %d, server on core %d; where the server is the slower one, only µs tells.
 
-Rounds are interleaved; medians of %d rounds of %d seconds each, after a second to warm up.
+Rounds are interleaved; medians of %d rounds of %d seconds each, after a second to warm up
+(clients: half a second). The load average before the first was %s: above 0, other work shared the
+cores.
 ]]
 
 function http.run(options)
@@ -160,6 +167,7 @@ function http.run(options)
   for _, peer in ipairs(list) do
     if peer.name == "go1" then options.client_server = peer end
   end
+  local load = measure.capture "cut -d' ' -f1 /proc/loadavg" or "?"
   local figures = measure_all(options, list)
   local servers = result_table("server", list, figures)
   local clients = result_table("client", list, figures)
@@ -167,8 +175,9 @@ function http.run(options)
   local file <close> = assert(io.open(path, "w"))
   local core, other = table.unpack(options.cores)
   file:write(template:format(options.peers and " --peers" or "",
-    machine.describe(options, { peers = list }), servers, connections, core, other,
-    clients, connections, options.client_server.name, core, other, options.rounds, seconds))
+    machine.describe(options, { peers = list }, "two"), servers, connections, core, other,
+    clients, connections, options.client_server.name, core, other, options.rounds, seconds,
+    load:match "^%S*"))
   print("\nbench: written to " .. path)
 end
 

@@ -8,10 +8,10 @@ local function first_line(command)
   return text and text:match "^[^\n]+"
 end
 
-local function processor()
+local function processor(used)
   local file <close> = io.open("/proc/cpuinfo")
   local model = file and file:read "a":match "model name%s*:%s*([^\n]+)" or "unknown processor"
-  return ("%s, %s cores, one used"):format(model, first_line "nproc" or "?")
+  return ("%s, %s cores, %s used"):format(model, first_line "nproc" or "?", used)
 end
 
 local function system()
@@ -36,8 +36,8 @@ local peer_versions = {
   trio = { "trio", "/usr/bin/python3 -c 'import trio; print(trio.__version__)'" },
 }
 
--- describe(OPTIONS, RESULTS) -> a paragraph
-function machine.describe(options, results)
+-- describe(OPTIONS, RESULTS, [USED]) -> a paragraph; how many cores were used, in a word
+function machine.describe(options, results, used)
   local list = { first_line(options.neap .. " --version") or "neap" }
   local function add(version)
     local text = version and first_line(version[2])
@@ -48,7 +48,7 @@ function machine.describe(options, results)
   local load = first_line "cut -d' ' -f1-3 /proc/loadavg" or "?"
   local rounds = results and (", %d rounds"):format(options.rounds) or ""
   return ("%s; %s; %s%s; load averages %s at the end.\nVersions: %s."):format(
-    os.date "!%Y-%m-%d", processor(), system(), rounds, load,
+    os.date "!%Y-%m-%d", processor(used or "one"), system(), rounds, load,
     table.concat(list, "; "))
 end
 
