@@ -139,9 +139,9 @@ Written by `./dev bench --http%s`.
 
 %s
 
-%d connections of `wrk -t1`, kept; a body of 13 bytes, and one of 16 KiB. µs: CPU time of the
-server, all its threads, for one request; `neap / it`: the figure of neap divided by this one. Goals:
-CPU within 1.3 × Go's, ahead of node and asyncio. nginx sends files, the others what a handler returns;
+%d connections of `wrk -t1`, kept; bodies of 13 bytes and of 16 KiB. µs: CPU time of the server, all
+its threads, for one request; `neap / it`: the figure of neap divided by this one. Goals: CPU within
+1.3 × Go's, ahead of node and asyncio. nginx sends files, the others what a handler returns;
 asyncio and uvloop run aiohttp. Server on core %d, wrk on core %d.
 
 %s
