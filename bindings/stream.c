@@ -76,13 +76,17 @@ static int k_read(lua_State *L, int status, lua_KContext max) {
 
 /* stream:read([max]) -> string, or nil at the end
  * What has come in, at most `max` bytes of it.
- * max     integer >= 1; without it, all that is there
+ * max     integer >= 0; without it, all that is there; 0 reads nothing: ""
  * raises  OSError; another task is reading.
  * waits   until at least one byte has come in. */
 static int l_read(lua_State *L) {
   check_reader(L);
   lua_Integer max = luaL_optinteger(L, 2, LUA_MAXINTEGER);
-  luaL_argcheck(L, max >= 1, 2, "not a number of bytes to read");
+  luaL_argcheck(L, max >= 0, 2, "not a number of bytes to read");
+  if (max == 0) {
+    lua_pushliteral(L, "");
+    return 1;
+  }
   lua_settop(L, 1);
   return k_read(L, LUA_OK, (lua_KContext)max);
 }

@@ -149,6 +149,32 @@ describe("net.listen", function()
   end))
 end)
 
+describe("a server without a host", function()
+  for title, host in pairs { ["nil"] = false, ['""'] = "", ['"*"'] = "*" } do
+    it("given as " .. title .. " listens on all addresses", in_loop(function()
+      local server <close> = net.listen(host or nil, 0, function(stream) stream:write "hello" end)
+      local address, port = server:sockname()
+      assert.is_true(address == "::" or address == "0.0.0.0", address)
+      for _, name in ipairs { "127.0.0.1", "127.0.0.2" } do
+        local stream <close> = net.connect(name, port)
+        assert.are.equal("hello", stream:read_all())
+      end
+    end))
+  end
+end)
+
+describe("net outside a task", function()
+  for name, call in pairs {
+    connect = function() net.connect("127.0.0.1", 1) end,
+    listen = function() net.listen("127.0.0.1", 0, echo) end,
+    udp = function() net.udp("127.0.0.1", 0) end,
+  } do
+    it(name .. " says where it was called", function()
+      assert.matches("^spec/net/net_spec.lua:%d+: outside a task", message_of(call))
+    end)
+  end
+end)
+
 describe("net.connect", function()
   it("raises what the system says, with the address", in_loop(function()
     local err = fails_with("ECONNREFUSED", net.connect, "127.0.0.1", 1)

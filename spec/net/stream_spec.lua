@@ -233,8 +233,12 @@ for _, kind in ipairs { "memory", "tcp", "unix" } do
       assert.are.equal("EPIPE", fails(neap.OSError, a.write, a, "x").code)
     end))
 
+    it("read(0) is an empty string, at once", with(function(a)
+      assert.are.equal("", a:read(0))
+    end))
+
     it("misuse is an argument error", with(function(a)
-      assert.matches("#1 to 'read'", error_of(function() a:read(0) end))
+      assert.matches("#1 to 'read'", error_of(function() a:read(-1) end))
       assert.matches("#1 to 'read_exactly'", error_of(function() a:read_exactly(-1) end))
       assert.matches("the separator is empty", error_of(function() a:read_until "" end))
       assert.matches("#2 to 'write'", error_of(function() a:write("x", {}) end))

@@ -377,8 +377,22 @@ describe("process arguments", function()
     assert.is_userdata(file)
   end))
 
+  it("that are refused are named with where the call was", in_loop(function()
+    local running <close> = spawn { "sleep", "60" }
+    for what, call in pairs {
+      run = function() run {} end,
+      spawn = function() local _ = spawn { "true", env = 1 } end,
+      kill = function() running:kill "SIGNO" end,
+    } do
+      local ok, err = pcall(call)
+      assert.is_false(ok)
+      assert.matches("^spec/process/process_spec.lua:%d+: bad argument #1 to '" .. what .. "'", err)
+    end
+  end))
+
   it("need a loop that runs", function()
-    assert.has_error(function() run { "true" } end, "outside a task: call this inside neap.run")
+    assert.matches("^spec/.*outside a task: call this inside neap.run",
+      select(2, pcall(function() run { "true" } end)))
     assert.is_false(pcall(spawn, { "true" }))
   end)
 end)

@@ -24,6 +24,11 @@ local function check_port(value, what)
   return port
 end
 
+local function check_current()
+  local inside, outside = pcall(internal.check_current)
+  if not inside then error(outside, 3) end
+end
+
 local function check_handler(value, index, what)
   if type(value) ~= "function" then
     error(("bad argument #%d to '%s' (function expected, got %s)")
@@ -53,6 +58,9 @@ local function check_number(options, name, what)
   return value
 end
 
+-- Hosts that are all addresses of this machine. The system's resolver has "*" for the loopback.
+local ALL = { [""] = true, ["*"] = true }
+
 --- The addresses of a host, as texts.
 local function resolve(host, port)
   if c.is_address(host) then return { host } end
@@ -70,7 +78,7 @@ function net.connect(host, port, options)
   check_string(host, 1, "connect")
   port = check_port(port, "connect")
   check_options(options, {}, 3, "connect")
-  internal.check_current()
+  check_current()
   local first
   for _, address in ipairs(resolve(host, port)) do
     local ok, stream = neap.pcall(c.connect_tcp, address, port)
@@ -92,12 +100,12 @@ local UDP_OPTIONS = { broadcast = true, reuse_address = true }
 --- udp([host, port[, options]]) -> Udp
 function net.udp(host, port, options)
   options = check_options(options, UDP_OPTIONS, 3, "udp")
-  internal.check_current()
+  check_current()
   local address
   if host ~= nil then
     check_string(host, 1, "udp")
     port = check_port(port, "udp")
-    address = resolve(host, port)[1]
+    address = ALL[host] and "0.0.0.0" or resolve(host, port)[1]
   end
   return c.udp(address, port, options.broadcast, options.reuse_address)
 end
@@ -198,16 +206,29 @@ end
 
 local LISTEN_OPTIONS = { backlog = true, max_connections = true }
 
+local NO_IPV6 = { EAFNOSUPPORT = true, EADDRNOTAVAIL = true }
+
+--- The listener of a host; without one, of all addresses.
+local function listen_tcp(host, port, backlog)
+  if host ~= nil then return c.listen_tcp(resolve(host, port)[1], port, backlog) end
+  local ok, listener = neap.pcall(c.listen_tcp, "::", port, backlog)
+  if ok then return listener end
+  if is(listener, neap.OSError) and NO_IPV6[listener.code] then
+    return c.listen_tcp("0.0.0.0", port, backlog)
+  end
+  error(listener, 0)
+end
+
 --- listen(host, port, handler[, options]) -> Server
 function net.listen(host, port, handler, options)
-  check_string(host, 1, "listen")
+  if host ~= nil and ALL[host] then host = nil end
+  if host ~= nil then check_string(host, 1, "listen") end
   port = check_port(port, "listen")
   check_handler(handler, 3, "listen")
   options = check_options(options, LISTEN_OPTIONS, 4, "listen")
   check_number(options, "max_connections", "listen")
-  internal.check_current()
-  local address = resolve(host, port)[1]
-  local listener = c.listen_tcp(address, port, check_number(options, "backlog", "listen"))
+  check_current()
+  local listener = listen_tcp(host, port, check_number(options, "backlog", "listen"))
   return new_server(listener, handler, options)
 end
 
@@ -217,7 +238,7 @@ function net.listen_unix(path, handler, options)
   check_handler(handler, 2, "listen_unix")
   options = check_options(options, LISTEN_OPTIONS, 3, "listen_unix")
   check_number(options, "max_connections", "listen_unix")
-  internal.check_current()
+  check_current()
   local listener = c.listen_unix(path, check_number(options, "backlog", "listen_unix"))
   return new_server(listener, handler, options)
 end

@@ -15,7 +15,15 @@ local HOW = { pipe = true, inherit = true, null = true }
 -- ---- arguments ----
 
 local function refuse(what, format, ...)
-  error(("bad argument #1 to '%s' (" .. format .. ")"):format(what, ...), 4)
+  error(("bad argument #1 to '%s' (" .. format .. ")"):format(what, ...), 0)
+end
+
+--- Calls what checks or starts for a public function: a message gets the position of that one's
+--- caller.
+local function call(fn, ...)
+  local results = table.pack(pcall(fn, ...))
+  if not results[1] then error(results[2], 3) end
+  return table.unpack(results, 2, results.n)
 end
 
 local function check_text(what, name, value)
@@ -102,7 +110,10 @@ end
 --- process:kill(signal) -> boolean
 --- Sends a signal, SIGTERM by default; false if it has ended.
 function Process:kill(signal)
-  return self._child:kill(signal == nil and "SIGTERM" or signal)
+  local ok, result = pcall(self._child.kill, self._child, signal == nil and "SIGTERM" or signal)
+  if ok then return result end
+  if type(result) == "string" then result = result:gsub("#2 to '[^']*'", "#1 to 'kill'", 1) end
+  error(result, 2)
 end
 
 local function close_streams(self)
@@ -136,31 +147,38 @@ function Process:__close()
   if interruption ~= nil then error(interruption, 0) end
 end
 
-local function start(what, options, stdio)
+local function check_table(what, options)
+  if type(options) ~= "table" then
+    refuse(what, "table expected, got %s", internal.type_name(options))
+  end
+  check_names(what, options)
+end
+
+--- What a child is started with.
+local function check_start(what, options, stdio)
   local words = check_words(what, options)
   local env = check_environment(what, options.env)
   local cwd = options.cwd ~= nil and check_text(what, "cwd", options.cwd) or nil
   local grace = check_number(what, options, "grace") or GRACE
   for i, name in ipairs(STDIO) do check_stdio(what, name, stdio[i]) end
-  local child, pid, stdin, stdout, stderr = c.spawn(words, env, cwd, table.unpack(stdio, 1, 3))
-  return setmetatable({
-    pid = pid, stdin = stdin, stdout = stdout, stderr = stderr, _child = child, _grace = grace,
-  }, Process)
+  return { words = words, env = env, cwd = cwd, grace = grace, stdio = stdio }
 end
 
-local function check_table(what, options)
-  if type(options) ~= "table" then
-    error(("bad argument #1 to '%s' (table expected, got %s)")
-      :format(what, internal.type_name(options)), 3)
-  end
+local function start(with)
+  local child, pid, stdin, stdout, stderr =
+    c.spawn(with.words, with.env, with.cwd, table.unpack(with.stdio, 1, 3))
+  return setmetatable({
+    pid = pid, stdin = stdin, stdout = stdout, stderr = stderr, _child = child,
+    _grace = with.grace,
+  }, Process)
 end
 
 --- spawn{program, argument, ..., options} -> Process
 function process.spawn(options)
-  check_table("spawn", options)
-  check_names("spawn", options)
-  return start("spawn", options,
+  call(check_table, "spawn", options)
+  local with = call(check_start, "spawn", options,
     { options.stdin or "pipe", options.stdout or "pipe", options.stderr or "pipe" })
+  return call(start, with)
 end
 
 -- ---- run ----
@@ -210,8 +228,8 @@ local function raise_failure(words, result)
   error(err, 0)
 end
 
-local function run_child(options, stdio, text, limit)
-  local self <close> = start("run", options, stdio)
+local function run_child(with, text, limit)
+  local self <close> = start(with)
   return communicate(self, text, limit)
 end
 
@@ -227,18 +245,17 @@ end
 --- run{program, argument, ..., options} -> { code =, signal =, stdout =, stderr = }
 --- Runs a program to its end and returns what it wrote.
 function process.run(options)
-  check_table("run", options)
-  check_names("run", options)
-  local inside, outside = pcall(internal.check_current)
-  if not inside then error(outside, 2) end
-  local timeout = check_number("run", options, "timeout")
-  local limit = check_number("run", options, "max_output") or math.huge
+  call(check_table, "run", options)
+  call(internal.check_current)
+  local timeout = call(check_number, "run", options, "timeout")
+  local limit = call(check_number, "run", options, "max_output") or math.huge
   local stdio, text = stdio_of_run(options)
+  local with = call(check_start, "run", options, stdio)
   local result, overrun
   if timeout then
-    result, overrun = neap.timeout(timeout, run_child, options, stdio, text, limit)
+    result, overrun = neap.timeout(timeout, run_child, with, text, limit)
   else
-    result, overrun = run_child(options, stdio, text, limit)
+    result, overrun = run_child(with, text, limit)
   end
   if overrun.size then
     error(neap.LimitOverrunError(("'%s' wrote more than %d bytes"):format(options[1],
