@@ -14,6 +14,7 @@ enum { ALL_PERMISSIONS = 07777 };
 /* [-0, +0, v] A request about the path at 1. */
 static neap_file_request *path_request(lua_State *L,
                                        const neap_file_operation *op) {
+  luaL_checkstring(L, 1); /* before the request is where it would be */
   neap_file_request *r = neap_file_request_new(L, op);
   r->work.path = r->base.subject = neap_file_check_path(L, 1, NEAP_FIRST_VALUE);
   return r;
@@ -253,6 +254,7 @@ static int l_unlink(lua_State *L) {
  * raises  OSError
  * waits   always. */
 static int l_rename(lua_State *L) {
+  luaL_checkstring(L, 2);
   neap_file_request *r = path_request(L, &rename_path);
   r->work.path2 = neap_file_check_path(L, 2, NEAP_SECOND_VALUE);
   return neap_file_request_start(L, r);
@@ -278,6 +280,8 @@ static int l_copy(lua_State *L) {
  * raises  OSError
  * waits   always. */
 static int l_symlink(lua_State *L) {
+  luaL_checkstring(L, 1);
+  luaL_checkstring(L, 2);
   neap_file_request *r = neap_file_request_new(L, &make_link);
   r->work.path2 = neap_file_check_path(L, 1, NEAP_FIRST_VALUE);
   r->work.path = r->base.subject =

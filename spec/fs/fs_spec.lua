@@ -256,6 +256,17 @@ describe("fs arguments", function()
     end
   end))
 
+  it("a path that is not there is called that", in_loop(function()
+    for name, arguments in pairs {
+      read_file = {}, stat = {}, open = {}, rename = { "a" }, symlink = { "a" }, unlink = {},
+    } do
+      local ok, err = pcall(function() fs[name](table.unpack(arguments)) end)
+      assert.is_false(ok)
+      assert.matches("^spec/fs/.*: bad argument #" .. #arguments + 1
+        .. " to '.*' %(string expected, got n", err, 1, false, name)
+    end
+  end))
+
   it("need a task", function()
     assert.has_error(function() fs.stat "/" end, "outside a task: call this inside neap.run")
     assert.has_error(function() fs.watch "/" end)
