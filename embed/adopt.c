@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /* adopt.c - a runtime in a lua_State and on a uv loop that a program has
- * already. The program goes on calling uv_run, and nothing else. If luv is
- * there, on the program's loop, its callbacks run beside neap's tasks. */
+ * already. The program goes on calling uv_run, and nothing else; its callbacks
+ * run beside neap's tasks. */
 #include <stdio.h>
 #include <stdlib.h>
 
 #include <lauxlib.h>
 #include <lualib.h>
+#include <uv.h>
+
 #include <neap.h>
 
 static const char script[] = "local neap = require 'neap'\n"

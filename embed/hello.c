@@ -3,6 +3,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include <uv.h>
+
 #include <neap.h>
 
 static const char script[] = "local neap = require 'neap'\n"

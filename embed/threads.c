@@ -8,6 +8,8 @@
 #include <stdlib.h>
 
 #include <lauxlib.h>
+#include <uv.h>
+
 #include <neap.h>
 
 /* Owner: the thread, until it has completed the wait; then push_sum. */

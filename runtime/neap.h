@@ -20,11 +20,12 @@
 #include <string.h>
 
 #include <lua.h>
-#include <uv.h>
 
 #ifdef __cplusplus
 extern "C" {
 #endif
+
+struct uv_loop_s; /* uv_loop_t of <uv.h>, which this header can do without */
 
 #if defined(__GNUC__)
 #define NEAP_API __attribute__((visibility("default")))

@@ -5,6 +5,8 @@
 
 #include <lauxlib.h>
 #include <lualib.h>
+#include <uv.h>
+
 #include <neap.h>
 
 static void show(const char *what, int code) {

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 
 #include <lauxlib.h>
+#include <uv.h>
+
 #include <neap.h>
 
 enum { THREADS = 8, ROUNDS = 20, POSTS = 1000 };
