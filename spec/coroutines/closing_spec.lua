@@ -19,7 +19,7 @@ local function chain(length)
   return co, results
 end
 
-describe("a chain of coroutines that close each other", function()
+describe("a chain of coroutines that close each other #plain", function()
   it("is closed", function()
     neap.run(function()
       local co, results = chain(100)

@@ -19,7 +19,7 @@ local function each_program(file)
 end
 
 describe("task programs", function()
-  it("do what they do on asyncio, event by event", function()
+  it("do what they do on asyncio, event by event #plain", function()
     local file <close> = assert(io.open "spec/differential/recorded.txt")
     local count = 0
     for program, expected in each_program(file) do

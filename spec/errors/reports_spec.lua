@@ -74,7 +74,7 @@ describe("an error that nobody retrieved", function()
     assert.are.same(expected, errors)
   end))
 
-  it("K01 is reported at the end of the run when its task is still held", function()
+  it("K01 is reported at the end of the run when its task is still held #plain", function()
     local boom = { "boom" }
     local held
     local reports, ok, before = run(function(reports)
@@ -88,7 +88,7 @@ describe("an error that nobody retrieved", function()
     assert.matches("never retrieved", report.message, 1, true)
   end)
 
-  it("K01 reported at the end of a run is not reported again later", function()
+  it("K01 reported at the end of a run is not reported again later #plain", function()
     local boom = { "boom" }
     local held
     only((run(function() held = failed(boom) end)))
@@ -99,7 +99,7 @@ describe("an error that nobody retrieved", function()
     assert.is_nil(held)
   end)
 
-  it("K01 of a task that failed in the last pass of the run is reported", function()
+  it("K01 of a task that failed in the last pass of the run is reported #plain", function()
     local boom = { "boom" }
     local reports, ok = run(function()
       neap.create_task(error, boom)
@@ -116,7 +116,7 @@ describe("an error that nobody retrieved", function()
     ["neap.await"] = function(task) return pcall(neap.await, task) end,
     ["neap.wait_for"] = function(task) return pcall(neap.wait_for, task, 1) end,
   } do
-    it("K02 is not reported once " .. title .. " has seen it", function()
+    it("K02 is not reported once " .. title .. " has seen it #plain", function()
       local reports, ok = run(function()
         look(failed({ "boom" }))
         collect()
@@ -126,7 +126,7 @@ describe("an error that nobody retrieved", function()
     end)
   end
 
-  it("K02 is not reported when an awaiter was waiting for it", function()
+  it("K02 is not reported when an awaiter was waiting for it #plain", function()
     local reports, ok = run(function()
       local inner = neap.create_task(function()
         neap.sleep(1)
@@ -151,7 +151,7 @@ describe("an error that nobody retrieved", function()
     assert.is_nil(inner)
   end))
 
-  it("K03 a cancelled task is not reported", function()
+  it("K03 a cancelled task is not reported #plain", function()
     local reports, ok = run(function()
       neap.create_task(neap.sleep, 100):cancel()
       local started = neap.create_task(neap.sleep, 100)
@@ -181,7 +181,7 @@ describe("an error that nobody retrieved", function()
     assert.are.same({ "slept", "ended" }, log)
   end))
 
-  it("K04 a task that waits for what nobody else holds is there until the end", function()
+  it("K04 a task that waits for what nobody else holds is there until the end #plain", function()
     local log = {}
     local reports, ok = run(function()
       neap.create_task(function()
@@ -207,7 +207,7 @@ describe("an error that nobody retrieved", function()
     assert.matches("Future exception was never retrieved", report.message, 1, true)
   end))
 
-  it("K05 of a future is not reported once somebody has seen it", function()
+  it("K05 of a future is not reported once somebody has seen it #plain", function()
     local reports, ok = run(function()
       local future = neap.future()
       future:set_exception({ "boom" })
@@ -253,7 +253,7 @@ describe("an error that nobody retrieved", function()
     assert.are.equal(boom, only(reports).exception)
   end))
 
-  it("K08 is not reported when the done callback looked at it", function()
+  it("K08 is not reported when the done callback looked at it #plain", function()
     local reports, ok = run(function()
       neap.create_task(error, { "boom" }):add_done_callback(function(task) task:exception() end)
       neap.sleep(1)
@@ -273,7 +273,7 @@ describe("an error that nobody retrieved", function()
     assert.are.equal(boom, only(reports).exception)
   end))
 
-  it("of the main task is raised by neap.run, not reported", function()
+  it("of the main task is raised by neap.run, not reported #plain", function()
     local boom = { "boom" }
     local reports, ok, err = run(function()
       neap.sleep(1)
@@ -336,7 +336,7 @@ describe("an error in a callback", function()
 end)
 
 describe("the end of a run", function()
-  it("R1 cancels what is left and waits for its cleanup", function()
+  it("R1 cancels what is left and waits for its cleanup #plain", function()
     local log = {}
     local clock <close> = testing.virtual_clock()
     assert(clock)
@@ -355,7 +355,7 @@ describe("the end of a run", function()
     assert.are.same({ { "CancelledError", 1 }, { "cleaned up", 3 } }, log)
   end)
 
-  it("R1 reports an error raised in that cleanup, and still returns", function()
+  it("R1 reports an error raised in that cleanup, and still returns #plain", function()
     local boom = { "boom" }
     local left
     local reports, ok, value = run(function()
@@ -374,7 +374,7 @@ describe("the end of a run", function()
     assert.matches("shutdown", report.message, 1, true)
   end)
 
-  it("R1 cancels what is left when main fails, and raises main's error", function()
+  it("R1 cancels what is left when main fails, and raises main's error #plain", function()
     local boom = { "boom" }
     local left
     local reports, ok, err = run(function()
@@ -388,7 +388,7 @@ describe("the end of a run", function()
     assert.are.same({}, reports)
   end)
 
-  it("R1 a task left over has the rest of the pass and one more, as in asyncio", function()
+  it("R1 a task left over has the rest of the pass and one more, as in asyncio #plain", function()
     local ran = {}
     local reports = run(function()
       neap.create_task(function()
@@ -401,7 +401,7 @@ describe("the end of a run", function()
     assert.are.same({}, reports)
   end)
 
-  it("R1 a task left over may swallow its cancel and end with a result", function()
+  it("R1 a task left over may swallow its cancel and end with a result #plain", function()
     local left
     local reports = run(function()
       left = neap.create_task(function()
@@ -414,7 +414,7 @@ describe("the end of a run", function()
     assert.are.same({}, reports)
   end)
 
-  it("R1 afterwards neap.run may be called again", function()
+  it("R1 afterwards neap.run may be called again #plain", function()
     for round = 1, 3 do
       local reports, ok, value, time = run(function()
         neap.create_task(neap.sleep, 100)

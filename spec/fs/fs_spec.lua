@@ -267,7 +267,7 @@ describe("fs arguments", function()
     end
   end))
 
-  it("need a task", function()
+  it("need a task #plain", function()
     assert.has_error(function() fs.stat "/" end, "outside a task: call this inside neap.run")
     assert.has_error(function() fs.watch "/" end)
   end)

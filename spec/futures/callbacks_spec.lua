@@ -80,7 +80,7 @@ describe("neap.call_soon", function()
     assert.are.same({ "from a task", 1 }, { future:await(), neap.time() })
   end))
 
-  it("outside a run is an error, and calls nothing later", function()
+  it("outside a run is an error, and calls nothing later #plain", function()
     local called = false
     for _, call in ipairs {
       function(fn) neap.call_soon(fn) end,
@@ -158,7 +158,7 @@ describe("neap.call_later and neap.call_at", function()
     assert.is_false(called)
   end))
 
-  it("that are left when the run ends are never called", function()
+  it("that are left when the run ends are never called #plain", function()
     local called = {}
     local clock <close> = testing.virtual_clock()
     assert(clock)

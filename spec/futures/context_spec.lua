@@ -409,7 +409,7 @@ describe("a context", function()
     assert.are.equal("main's", read(var))
   end))
 
-  it("outside of a run is the main one, which the main task gets a copy of", function()
+  it("outside of a run is the main one, which the main task gets a copy of #plain", function()
     local var, seen = neap.context_var "v", {}
     local clock <close> = testing.virtual_clock()
     assert(clock)

@@ -469,7 +469,7 @@ describe("neap.wrap", function()
     assert.matches("#1", misuse(function() neap.wrap() end), 1, true)
   end))
 
-  it("makes a function that outside of a task is an error, and calls nothing", function()
+  it("makes a function that outside of a task is an error, and calls nothing #plain", function()
     local ran = false
     local wait = neap.wrap(function() ran = true end)
     local ok, err = pcall(wait)

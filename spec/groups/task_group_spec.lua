@@ -486,7 +486,7 @@ describe("neap.task_group", function()
     assert_unharmed()
   end))
 
-  it("outside of a task is an error that says so", function()
+  it("outside of a task is an error that says so #plain", function()
     for _, call in ipairs {
       function() neap.task_group() end,
       function() neap.task_group(function() end) end,

@@ -9,14 +9,6 @@ describe("neap.http", function()
   setup(function() server = start_server() end)
   teardown(function() server:close() end)
 
-  --- An `it` whose body runs as the main task. Nothing may be left of it.
-  local function task(name, body)
-    it(name, function()
-      neap.run(body)
-      assert.are.equal(0, neap.stats().tasks.pending)
-    end)
-  end
-
   local function fails(code, path, options)
     local ok, err = pcall(http.get, server.url .. path, options)
     assert.is_false(ok, "no error")
@@ -32,7 +24,7 @@ describe("neap.http", function()
     assert.matches(message, err, 1, true)
   end
 
-  task("gets a response", function()
+  it("gets a response", function()
     local response = http.get(server.url .. "/json?x")
     assert.are.same({ 200, "OK", true, "1.1", server.url .. "/json?x" },
       { response.status, response.reason, response.ok, response.version, response.url })
@@ -44,7 +36,7 @@ describe("neap.http", function()
     assert.are.equal(("<Response 200 %s/json?x>"):format(server.url), tostring(response))
   end)
 
-  task("keeps headers that come more than once", function()
+  it("keeps headers that come more than once", function()
     local response = http.get(server.url .. "/cookies")
     assert.are.equal("a=1, b=2", response.headers["Set-Cookie"])
     assert.are.same({ "a=1", "b=2" }, response:get_all "SET-COOKIE")
@@ -52,14 +44,14 @@ describe("neap.http", function()
     assert.are.equal("", response.headers.empty)
   end)
 
-  task("takes the last head, and joins lines that were folded", function()
+  it("takes the last head, and joins lines that were folded", function()
     local response = http.get(server.url .. "/early_data")
     assert.are.same({ 200, "2", "ok" }, { response.status, response.headers.b, response.body })
     assert.is_nil(response.headers.a)
     assert.are.equal("one two", http.get(server.url .. "/folded").headers.a)
   end)
 
-  task("sends what was asked for, and no more", function()
+  it("sends what was asked for, and no more", function()
     local response = http.request {
       method = "post", url = server.url .. "/echo?a=1", query = { b = "x y&", c = { 1, true } },
       headers = { ["X-Many"] = { "1" }, ["X-Empty"] = "" }, body = "payload\0", auth = { "u", "p" },
@@ -78,7 +70,7 @@ X-Many: 1
 ]]):format(server.port, neap._VERSION) .. "payload\0", (response.body:gsub(" \n", "\n")))
   end)
 
-  task("sends JSON and forms", function()
+  it("sends JSON and forms", function()
     local text = http.post(server.url .. "/echo", { json = { 1 } }).body
     assert.matches("Content-Type: application/json\n", text, 1, true)
     assert.matches("\n\n[1]", text, 1, true)
@@ -87,7 +79,7 @@ X-Many: 1
     assert.matches("\n\na=x+y&b=%C3%BC", text, 1, true)
   end)
 
-  task("has a function for each method", function()
+  it("has a function for each method", function()
     for _, name in ipairs { "get", "post", "put", "patch", "delete" } do
       local text = http[name](server.url .. "/echo").body
       assert.matches("^" .. name:upper() .. " /echo", text)
@@ -97,7 +89,7 @@ X-Many: 1
       { response.status, response.body, response.headers["content-length"] })
   end)
 
-  task("reads a body as it comes", function()
+  it("reads a body as it comes", function()
     local response <close> = http.get(server.url .. "/chunks/1000", { stream = true })
     assert.are.equal(200, response.status)
     assert.is_nil(response.body)
@@ -108,12 +100,12 @@ X-Many: 1
     assert.is_nil(response:read())
   end)
 
-  task("gives what has come before the rest has", function()
+  it("gives what has come before the rest has", function()
     local response <close> = http.get(server.url .. "/drip", { stream = true })
     assert.are.equal("first", response:read())
   end)
 
-  task("holds back a server that is faster than the reader", function()
+  it("holds back a server that is faster than the reader", function()
     local response <close> = http.get(server.url .. "/zeros/16777216", { stream = true })
     local size, largest = 0, 0
     for chunk in response:chunks() do
@@ -125,7 +117,7 @@ X-Many: 1
     assert.is_true(largest < 1048576, "a chunk of " .. largest)
   end)
 
-  task("ends the transfer when the loop over its chunks is left", function()
+  it("ends the transfer when the loop over its chunks is left", function()
     local size = 0
     for chunk in http.get(server.url .. "/endless", { stream = true }):chunks() do
       size = size + #chunk
@@ -137,14 +129,14 @@ X-Many: 1
     assert.is_nil(response:read())
   end)
 
-  task("collects a stream, and iterates over a body", function()
+  it("collects a stream, and iterates over a body", function()
     assert.are.equal(9007199254740993, http.get(server.url .. "/json", { stream = true }):json().id)
     local parts = {}
     for chunk in http.get(server.url .. "/status/200"):chunks() do parts[#parts + 1] = chunk end
     assert.are.same({ "status 200" }, parts)
   end)
 
-  task("sends what a function gives, which may wait", function()
+  it("sends what a function gives, which may wait", function()
     local left = 3
     local function body()
       neap.sleep(0.001)
@@ -161,7 +153,7 @@ X-Many: 1
     assert.matches("^PUT /echo\n.*Content%-Length: 3\n.*\n\nabc$", response.body)
   end)
 
-  task("an upload ends with the response, and with an error in it", function()
+  it("an upload ends with the response, and with an error in it", function()
     local response = http.post(server.url .. "/refuse", { body = function() return "more" end })
     assert.are.equal(413, response.status)
     local ok, err = pcall(http.post, server.url .. "/echo", { body = function() error "mine" end })
@@ -171,12 +163,12 @@ X-Many: 1
     misuse("returned a number", http.post, server.url .. "/echo", { body = body })
   end)
 
-  task("uses a connection again", function()
+  it("uses a connection again", function()
     local first = http.get(server.url .. "/address").body
     assert.are.equal(first, http.get(server.url .. "/address").body)
   end)
 
-  task("has many requests under way at once", function()
+  it("has many requests under way at once", function()
     local tasks = {}
     for i = 1, 200 do
       tasks[i] = neap.create_task(http.get, server.url .. "/echo?" .. i)
@@ -186,7 +178,7 @@ X-Many: 1
     end
   end)
 
-  task("does not make the second request wait for the first", function()
+  it("does not make the second request wait for the first", function()
     local fresh <close> = start_server() -- to which there is no connection yet
     local first = neap.create_task(http.get, fresh.url .. "/hang")
     neap.sleep(0.01)
@@ -196,7 +188,7 @@ X-Many: 1
 
   -- ---- redirects ----
 
-  task("follows redirects", function()
+  it("follows redirects", function()
     local response = http.get(server.url .. "/redirect/302//redirect/301//json")
     assert.are.equal(server.url .. "/json", response.url)
     assert.are.same({ server.url .. "/redirect/302//redirect/301//json",
@@ -206,7 +198,7 @@ X-Many: 1
       { response.status, response.body, response.headers.location })
   end)
 
-  task("changes the method as browsers do", function()
+  it("changes the method as browsers do", function()
     local function first_line(method, status, body)
       return http.request({ method = method, body = body,
         url = ("%s/redirect/%d//echo"):format(server.url, status) }).body:match "^%w+"
@@ -218,7 +210,7 @@ X-Many: 1
     })
   end)
 
-  task("does not give credentials to another host", function()
+  it("does not give credentials to another host", function()
     local options = { auth = { "u", "p" }, headers = { Cookie = "c", Authorization = "A" } }
     options.auth = nil
     local path = server.url .. "/redirect/302/"
@@ -232,7 +224,7 @@ X-Many: 1
     assert.is_nil(other:find "Authorization")
   end)
 
-  task("refuses redirects without end, and to other protocols", function()
+  it("refuses redirects without end, and to other protocols", function()
     fails("TOO_MANY_REDIRECTS", "/loop")
     fails("TOO_MANY_REDIRECTS", "/redirect/302//redirect/302//json", { redirects = 1 })
     fails("UNSUPPORTED_PROTOCOL", "/redirect/302/file:///etc/passwd")
@@ -245,14 +237,14 @@ X-Many: 1
 
   -- ---- compression and limits ----
 
-  task("decompresses", function()
+  it("decompresses", function()
     assert.are.equal("compressed", http.get(server.url .. "/gzip").body)
     local response = http.get(server.url .. "/gzip", { decompress = false })
     assert.are.equal("\x1f\x8b", response.body:sub(1, 2))
     fails("BAD_CONTENT_ENCODING", "/damaged")
   end)
 
-  task("refuses compressed bombs, endless bodies and endless headers", function()
+  it("refuses compressed bombs, endless bodies and endless headers", function()
     fails("BODY_TOO_LARGE", "/bomb/65")
     fails("BODY_TOO_LARGE", "/bomb/2", { max_body = 1048576 })
     fails("BODY_TOO_LARGE", "/endless", { max_body = 1048576 })
@@ -265,7 +257,7 @@ X-Many: 1
     assert.are.equal("BODY_TOO_LARGE", err.code)
   end)
 
-  task("reads a bomb piece by piece", function()
+  it("reads a bomb piece by piece", function()
     local response, size = http.get(server.url .. "/bomb/8", { stream = true }), 0
     for chunk in response:chunks() do size = size + #chunk end
     assert.are.equal(8 << 20, size)
@@ -273,7 +265,7 @@ X-Many: 1
 
   -- ---- failures ----
 
-  task("says what went wrong", function()
+  it("says what went wrong", function()
     fails("PARTIAL_FILE", "/truncated")
     fails("WEIRD_SERVER_REPLY", "/nul_header")
     fails("UNSUPPORTED_PROTOCOL", "/no_http") -- HTTP/0.9
@@ -284,7 +276,7 @@ X-Many: 1
     assert.are.equal("GOT_NOTHING", err.code)
   end)
 
-  task("is an OSError where the system refuses", function()
+  it("is an OSError where the system refuses", function()
     local ok, err = pcall(http.get, "http://user:secret@127.0.0.1:1/")
     assert.is_false(ok)
     assert.is_true(neap.is(err, neap.OSError))
@@ -296,7 +288,7 @@ X-Many: 1
     assert.are.equal("COULDNT_RESOLVE_HOST", err.code)
   end)
 
-  task("raises for a status if asked", function()
+  it("raises for a status if asked", function()
     local response = http.get(server.url .. "/status/404")
     assert.are.same({ 404, false }, { response.status, response.ok })
     local ok, err = pcall(response.raise_for_status, response)
@@ -310,7 +302,7 @@ X-Many: 1
 
   -- ---- time and cancellation ----
 
-  task("ends by its timeout, whoever sets it", function()
+  it("ends by its timeout, whoever sets it", function()
     for _, path in ipairs { "/hang", "/drip" } do
       local ok, err = pcall(http.get, server.url .. path, { timeout = 0.05 })
       assert.is_false(ok)
@@ -319,7 +311,7 @@ X-Many: 1
     end
   end)
 
-  task("ends when its task is cancelled, wherever it is", function()
+  it("ends when its task is cancelled, wherever it is", function()
     local options = { {}, { stream = true }, { body = function() neap.sleep(100) end } }
     for _, path in ipairs { "/hang", "/drip", "/endless" } do
       for _, one in ipairs(options) do
@@ -333,7 +325,7 @@ X-Many: 1
     assert.are.equal(200, http.get(server.url .. "/json").status)
   end)
 
-  it("may be left in the middle of a run, and used in the next", function()
+  it("may be left in the middle of a run, and used in the next #plain", function()
     neap.run(function()
       for _ = 1, 20 do neap.create_task(http.get, server.url .. "/hang") end
       neap.sleep(0.02)
@@ -343,18 +335,16 @@ X-Many: 1
 
   it("holds the virtual clock", function()
     local _ <close> = require "neap.testing".virtual_clock()
-    neap.run(function()
-      local sleeper = neap.create_task(neap.sleep, 1)
-      http.get(server.url .. "/json")
-      assert.are.equal(0, neap.time())
-      sleeper:await()
-      assert.are.equal(1, neap.time())
-    end)
+    local sleeper = neap.create_task(neap.sleep, 1)
+    http.get(server.url .. "/json")
+    assert.are.equal(0, neap.time())
+    sleeper:await()
+    assert.are.equal(1, neap.time())
   end)
 
   -- ---- misuse ----
 
-  task("checks its arguments", function()
+  it("checks its arguments", function()
     misuse("no url", http.get)
     misuse("http:// or https:// and a host", http.get, "ftp://x/")
     misuse("http:// or https:// and a host", http.get, "http:///x")
@@ -381,7 +371,7 @@ X-Many: 1
     misuse("table expected", http.request, "http://x")
   end)
 
-  it("is for tasks", function()
+  it("is for tasks #plain", function()
     misuse("outside a task", http.get, server.url)
   end)
 end)

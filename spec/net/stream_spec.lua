@@ -265,7 +265,7 @@ describe("a stream in memory", function()
     end)
     local reader = neap.create_task(a.read, a)
     -- Ready in the same pass as the reader, but before it: both wake from b's write.
-    neap.create_task(function()
+    local rival = neap.create_task(function()
       while not reader:done() do
         local ok, err = pcall(a.read, a)
         log[#log + 1] = ok and err or tostring(err):match "another task is reading"
@@ -282,6 +282,7 @@ describe("a stream in memory", function()
     reader:cancel() -- it was woken, and leaves before it runs
     assert.is_false((pcall(reader.await, reader)))
     assert.are.equal("second", a:read())
+    rival:await()
   end))
 
   it("does not keep others from running, however fast it takes what is written",
@@ -317,7 +318,7 @@ describe("a stream in memory", function()
     assert.matches("read from memory", err.message)
   end))
 
-  it("left open with a reader and a writer, is collected with the state", function()
+  it("left open with a reader and a writer, is collected with the state #plain", function()
     neap.run(function()
       local a, b = testing.memory_stream()
       neap.create_task(a.write, a, ("x"):rep(100000))

@@ -119,7 +119,7 @@ describe("net.udp", function()
     assert.matches("string expected", error_of(a.send, a, {}))
   end))
 
-  it("left open with a receiver, is collected with the state", function()
+  it("left open with a receiver, is collected with the state #plain", function()
     neap.run(function()
       local a = net.udp("127.0.0.1", 0)
       neap.create_task(a.receive, a)

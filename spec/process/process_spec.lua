@@ -35,14 +35,6 @@ local function children()
   return (fs.read_file("/proc/self/task/" .. fs.readlink "/proc/self" .. "/children"))
 end
 
--- At real time: on a virtual clock a child holds the clock, and no timeout passes.
-local function in_real_time(body)
-  return function()
-    neap.run(body)
-    assert.are.equal(0, neap.stats().tasks.pending)
-  end
-end
-
 describe("process.run", function()
   it("returns what the program wrote and how it ended", in_loop(function()
     assert.are.same({ code = 0, stdout = "a 1 2.5\n", stderr = "" }, run { "echo", "a", 1, 2.5 })
@@ -178,7 +170,7 @@ describe("process.run", function()
 end)
 
 describe("process.run cancelled", function()
-  it("ends the child and waits for that", in_real_time(function()
+  it("ends the child and waits for that", function()
     local task = neap.create_task(run, { "sleep", "100" })
     neap.sleep(0)
     local pid = assert(children():match "%d+")
@@ -187,9 +179,9 @@ describe("process.run cancelled", function()
     local err = raises(neap.CancelledError, task.await, task)
     assert.are.equal("enough", err.message)
     assert.is_false(is_there(pid))
-  end))
+  end)
 
-  it("kills one that does not want to end", in_real_time(function()
+  it("kills one that does not want to end", function()
     local dir = fs.mkdtemp()
     local task = neap.create_task(run, sh(STUBBORN, { grace = 0.02, cwd = dir }))
     while not fs.exists(dir .. "/ready") do neap.sleep(0.001) end
@@ -199,7 +191,7 @@ describe("process.run cancelled", function()
     task:cancel()
     raises(neap.CancelledError, task.await, task)
     assert.is_false(is_there(pid))
-  end))
+  end)
 
   it("lets it clean up", with_directory(function(dir)
     local task = neap.create_task(run, sh(
@@ -222,15 +214,15 @@ describe("process.run cancelled", function()
     assert.are.equal("", children())
   end))
 
-  it("by a timeout", in_real_time(function()
+  it("by a timeout", function()
     raises(neap.TimeoutError, run, { "sleep", "100", timeout = 0.01 })
     raises(neap.TimeoutError, run, { "sleep", "100", timeout = 0.01, grace = 0 })
     raises(neap.TimeoutError, neap.wait_for, run, 0.01, { "sleep", "100" })
     assert.are.equal("", children())
     assert.are.equal("x\n", run({ "echo", "x", timeout = 100 }).stdout)
-  end))
+  end)
 
-  it("at every step leaves nothing", in_real_time(function()
+  it("at every step leaves nothing", function()
     local before = #fs.readdir "/proc/self/fd"
     local step = 0
     repeat
@@ -243,7 +235,7 @@ describe("process.run cancelled", function()
     neap.sleep(0.001)
     assert.are.equal("", children())
     assert.are.equal(before, #fs.readdir "/proc/self/fd")
-  end))
+  end)
 end)
 
 describe("process.spawn", function()
@@ -390,7 +382,7 @@ describe("process arguments", function()
     end
   end))
 
-  it("need a loop that runs", function()
+  it("need a loop that runs #plain", function()
     assert.matches("^spec/.*outside a task: call this inside neap.run",
       select(2, pcall(function() run { "true" } end)))
     assert.is_false(pcall(spawn, { "true" }))

@@ -5,7 +5,7 @@ local testing = require "neap.testing"
 local in_loop = require "spec.support.loop"
 
 describe("found by comparison with asyncio:", function()
-  it("cancelling tasks that gather each other in a ring comes to an end", function()
+  it("cancelling tasks that gather each other in a ring comes to an end #plain", function()
     local _ <close> = testing.virtual_clock()
     local reports = {}
     neap.set_exception_handler(function(report) reports[#reports + 1] = report.message end)
@@ -86,7 +86,7 @@ describe("the last passes of a run", function()
     return log
   end
 
-  it("call the callbacks that are due when the main task ends", function()
+  it("call the callbacks that are due when the main task ends #plain", function()
     assert.are.same({ "done", "due" }, log_of(function(log)
       neap.call_later(0, function() log[#log + 1] = "due" end)
       neap.call_later(1, function() log[#log + 1] = "later" end)
@@ -94,7 +94,7 @@ describe("the last passes of a run", function()
     end))
   end)
 
-  it("call the callbacks of tasks that the end of the run cancels", function()
+  it("call the callbacks of tasks that the end of the run cancels #plain", function()
     assert.are.same({ "cancelled" }, log_of(function(log)
       local left = neap.create_task(neap.sleep, 100)
       left:add_done_callback(function(task)
@@ -104,7 +104,7 @@ describe("the last passes of a run", function()
     end))
   end)
 
-  it("cancel tasks that those callbacks make", function()
+  it("cancel tasks that those callbacks make #plain", function()
     assert.are.same({ "made", "cancelled" }, log_of(function(log)
       local left = neap.create_task(neap.sleep, 100)
       left:add_done_callback(function()

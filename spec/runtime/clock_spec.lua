@@ -38,7 +38,7 @@ describe("the virtual clock", function()
     assert.are.equal(2e6, neap.time())
   end))
 
-  it("stands still while tasks are ready", in_loop(function()
+  it("stands still while tasks are ready #plain", in_loop(function()
     neap.call_later(1, function() end)
     for _ = 1, 1000 do
       neap.sleep(0)
@@ -57,7 +57,7 @@ describe("the virtual clock", function()
     end
   end)
 
-  it("goes on from run to run", function()
+  it("goes on from run to run #plain", function()
     local clock <close> = testing.virtual_clock()
     for i = 1, 3 do
       neap.run(neap.sleep, 1.5)
@@ -65,7 +65,7 @@ describe("the virtual clock", function()
     end
   end)
 
-  it("is moved on by hand, before a run and in it", function()
+  it("is moved on by hand, before a run and in it #plain", function()
     local clock <close> = testing.virtual_clock()
     clock:advance(2)
     assert.are.equal(2, neap.time())
@@ -196,7 +196,7 @@ describe("the virtual clock", function()
     assert.are.equal(0, neap.time())
   end))
 
-  it("can be started and closed between two runs of real time", function()
+  it("can be started and closed between two runs of real time #plain", function()
     neap.run(neap.sleep, 0)
     testing.virtual_clock():close()
     local before = neap.time()
@@ -518,7 +518,7 @@ describe("the real clock", function()
   -- neap.time() is in seconds with a fraction: rounding is not being early.
   local ROUNDING = 1e-6
 
-  it("never wakes a sleeper early", function()
+  it("never wakes a sleeper early #plain", function()
     neap.run(function()
       for _, delay in ipairs { 0.01, 0.001, 0.0005, 0.0031 } do
         local before = neap.time()
@@ -528,7 +528,7 @@ describe("the real clock", function()
     end)
   end)
 
-  it("never calls a callback early", function()
+  it("never calls a callback early #plain", function()
     neap.run(function()
       local called = neap.future()
       local handle = neap.call_later(0.005, function() called:set_result(neap.time()) end)
@@ -536,7 +536,7 @@ describe("the real clock", function()
     end)
   end)
 
-  it("wakes sleepers in the order of their deadlines", function()
+  it("wakes sleepers in the order of their deadlines #plain", function()
     neap.run(function()
       local seen, tasks = {}, {}
       for i, delay in ipairs { 0.009, 0.001, 0.005, 0.003, 0.007 } do

@@ -42,7 +42,7 @@ local function shuffled(n, random)
   return order
 end
 
-describe("an await", function()
+describe("an await #plain", function()
   for seed = 1, PROGRAMS do
     it("closes no cycle in the random program " .. seed, in_loop(function()
       local random = generator(seed)

@@ -68,7 +68,7 @@ describe("a deadlock", function()
     assert_deadlock({ { "main", line, "sleep for 0.0 s" } }, sleep)
   end))
 
-  it("of main and the tasks that it awaits", in_main(function()
+  it("of main and the tasks that it awaits #plain", in_main(function()
     local inner = neap.create_task({ name = "inner" }, wait_for_ever)
     local outer = neap.create_task({ name = "outer" }, wait_for_ever, inner)
     neap.sleep(2)
@@ -82,7 +82,7 @@ describe("a deadlock", function()
       { outer:done(), outer:cancelling(), inner:done(), inner:cancelling() })
   end))
 
-  it("names the tasks that wait in the background", in_main(function()
+  it("names the tasks that wait in the background #plain", in_main(function()
     local line = line_here() + 2
     local function sleep()
       neap.sleep(math.huge)
@@ -160,7 +160,7 @@ describe("a deadlock", function()
     assert.are.same({ { "DeadlockError", 3 } }, seen)
   end))
 
-  it("that main does not catch ends the run, and the rest is cleaned up", function()
+  it("that main does not catch ends the run, and the rest is cleaned up #plain", function()
     local seen = {}
     local ok, err = pcall(in_loop(function()
       neap.create_task(function()

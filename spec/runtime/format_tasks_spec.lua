@@ -52,7 +52,7 @@ local function assert_tree(lines)
 end
 
 describe("neap.format_tasks", function()
-  it("is empty outside of a run", function()
+  it("is empty outside of a run #plain", function()
     assert.are.equal("", neap.format_tasks())
   end)
 
@@ -67,7 +67,7 @@ describe("neap.format_tasks", function()
     assert_tree { task_line(0, "new", defined, "starts") } (neap.format_tasks())
   end))
 
-  it("shows what a task waits in, and how long it has", in_main(function()
+  it("shows what a task waits in, and how long it has #plain", in_main(function()
     named("sleeps", sleep, 10)
     neap.sleep(1.5)
     named("waits", wait, neap.future())
@@ -80,7 +80,7 @@ describe("neap.format_tasks", function()
     assert_tree(lines)(neap.format_tasks())
   end))
 
-  it("shows how long a task has waited on a new clock", function()
+  it("shows how long a task has waited on a new clock #plain", function()
     in_loop(function() neap.sleep(1000) end)()
     in_main(function()
       named("waits", wait, neap.future())
@@ -94,7 +94,7 @@ describe("neap.format_tasks", function()
     end)()
   end)
 
-  it("shows a wait that began when no timer was armed, by the real clock", function()
+  it("shows a wait that began when no timer was armed, by the real clock #plain", function()
     local text
     neap.run(function()
       named("waits", wait, neap.future())
@@ -127,7 +127,7 @@ describe("neap.format_tasks", function()
     assert_tree(lines)(neap.format_tasks())
   end))
 
-  it("shows the awaited below its awaiter", in_main(function()
+  it("shows the awaited below its awaiter #plain", in_main(function()
     local inner = named("inner", wait, neap.future())
     local middle = named("middle", wait, inner)
     named("outer", wait, middle)
@@ -141,7 +141,7 @@ describe("neap.format_tasks", function()
     assert_tree(lines)(neap.format_tasks())
   end))
 
-  it("shows a task that several await once", in_main(function()
+  it("shows a task that several await once #plain", in_main(function()
     local shared = named("shared", sleep, 10)
     named("first", wait, shared)
     named("second", wait, shared)
@@ -163,7 +163,7 @@ describe("neap.format_tasks", function()
     assert_tree {} (neap.format_tasks())
   end))
 
-  it("shows where a task waits inside a coroutine", in_main(function()
+  it("shows where a task waits inside a coroutine #plain", in_main(function()
     named("nested", function()
       coroutine.wrap(function()
         coroutine.wrap(sleep)(10)
@@ -174,7 +174,7 @@ describe("neap.format_tasks", function()
     assert_tree(lines)(neap.format_tasks())
   end))
 
-  it("shows a task that has no Lua code", in_main(function()
+  it("shows a task that has no Lua code #plain", in_main(function()
     named("C", neap.sleep, 10)
     local starting = '<Task "C" pending at [C]> starts'
     assert_tree { starting } (neap.format_tasks())
@@ -183,7 +183,7 @@ describe("neap.format_tasks", function()
     assert_tree { waiting } (neap.format_tasks())
   end))
 
-  it("shows a default name, and a new one", in_main(function()
+  it("shows a default name, and a new one #plain", in_main(function()
     local task = neap.create_task(sleep, 10)
     neap.sleep(0)
     local name = task:get_name()
@@ -195,7 +195,7 @@ describe("neap.format_tasks", function()
     assert_tree { line } (neap.format_tasks())
   end))
 
-  it("shows no task that runs when a callback asks", in_main(function()
+  it("shows no task that runs when a callback asks #plain", in_main(function()
     local text
     neap.call_soon(function() text = neap.format_tasks() end)
     named("new", sleep, 1)
@@ -218,7 +218,7 @@ describe("neap.format_tasks", function()
       .. task_line(1, "inner", asked, "runs") .. "\n", text)
   end))
 
-  it("shows 200 tasks and counts the others", in_main(function()
+  it("shows 200 tasks and counts the others #plain", in_main(function()
     for _ = 1, 249 do
       named("sleeps", sleep, 10)
     end
@@ -231,7 +231,7 @@ describe("neap.format_tasks", function()
     assert_tree(lines)(neap.format_tasks())
   end))
 
-  it("shows a long chain, indented up to 16 levels", in_main(function()
+  it("shows a long chain, indented up to 16 levels #plain", in_main(function()
     local task = neap.future()
     for i = 150, 1, -1 do
       task = named("t" .. i, wait, task)
@@ -281,7 +281,7 @@ describe("neap.format_tasks", function()
   end
 
   for seed = 1, 10 do
-    it("shows each task once, below a task that awaits it, forest " .. seed, in_main(function()
+    it("#plain shows each task once, below who awaits it, forest " .. seed, in_main(function()
       local n, targets, tasks = 100, random_targets(seed, 100), {}
       for i = 1, n do
         if targets[i] then
@@ -304,7 +304,7 @@ describe("neap.format_tasks", function()
 end)
 
 describe("tostring", function()
-  it("of a task has its state", in_main(function()
+  it("of a task has its state #plain", in_main(function()
     local returned = named("r", function() return 1 end)
     local failed = named("f", error, neap.Error "broken")
     local failed_with_text = named("t", error, "text")

@@ -141,8 +141,9 @@ describe("at scale #slow", function()
     end
   end
 
-  it("a chain of tasks made from its end is dropped", is_dropped(chain_from_the_end, N))
-  it("a chain of tasks made from its start is dropped", is_dropped(chain_from_the_start, N // 5))
+  it("a chain of tasks made from its end is dropped #plain", is_dropped(chain_from_the_end, N))
+  it("a chain of tasks made from its start is dropped #plain",
+    is_dropped(chain_from_the_start, N // 5))
 
   it("tasks sleep", in_loop(function()
     local before, woken, late = counts(), 0, 0

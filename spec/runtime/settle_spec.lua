@@ -72,7 +72,7 @@ describe("settle", function()
     neap.wait { waiter }
   end))
 
-  it("is refused outside of a task, and where Lua cannot suspend", function()
+  it("is refused outside of a task, and where Lua cannot suspend #plain", function()
     assert.has_error(testing.settle, "outside a task: call this inside neap.run")
     neap.run(function()
       local ok, err = pcall(table.sort, { 1, 2 }, function() testing.settle() end)

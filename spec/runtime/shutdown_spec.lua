@@ -36,7 +36,7 @@ end
 
 local ABANDONED = "a task ignored its cancellation and was abandoned"
 
-describe("at the end of a run", function()
+describe("at the end of a run #plain", function()
   it("what is left is cancelled, oldest first", function()
     local expected = {}
     local got = run(function(log)
@@ -202,7 +202,7 @@ describe("at the end of a run", function()
   end)
 end)
 
-describe("errors at the end of a run", function()
+describe("errors at the end of a run #plain", function()
   it("are reported, in the order in which the tasks failed", function()
     local errors, tasks = {}, {}
     local got = run(function()
@@ -263,7 +263,7 @@ describe("errors at the end of a run", function()
   end)
 end)
 
-describe("a task that swallows every cancellation", function()
+describe("a task that swallows every cancellation #plain", function()
   it("is abandoned and reported, and the run ends", function()
     local task
     local got = run(function(log)
@@ -358,7 +358,7 @@ describe("a task that swallows every cancellation", function()
   end)
 end)
 
-describe("tasks that are made during the cleanup", function()
+describe("tasks that are made during the cleanup #plain", function()
   it("run, and are cancelled too", function()
     local tasks = {}
     local got = run(function(log)
@@ -417,7 +417,7 @@ describe("tasks that are made during the cleanup", function()
   end)
 end)
 
-describe("after a run", function()
+describe("after a run #plain", function()
   it("another one works as the first did", function()
     local logs = {}
     for i = 1, 5 do

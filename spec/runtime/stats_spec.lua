@@ -67,7 +67,7 @@ describe("neap.stats", function()
     assert.are.equal(1, returned:result())
   end))
 
-  it("counts the main task, and is level after a run", function()
+  it("counts the main task, and is level after a run #plain", function()
     local before = neap.stats()
     local inside
     in_loop(function() inside = tasks_since(before) end)()
@@ -84,7 +84,7 @@ describe("neap.stats", function()
       tasks_since(before))
   end))
 
-  it("counts the timers that are armed", in_loop(function()
+  it("counts the timers that are armed #plain", in_loop(function()
     local seen = {}
     local function note()
       seen[#seen + 1] = neap.stats().timers
@@ -117,7 +117,7 @@ describe("neap.stats", function()
     never:cancel()
   end))
 
-  it("has no timers after a run that left some", function()
+  it("has no timers after a run that left some #plain", function()
     in_loop(function()
       neap.call_later(5, print)
       neap.create_task(neap.sleep, 10)
@@ -163,7 +163,7 @@ describe("neap.stats", function()
     assert.are.equal(0, neap.stats().polls - before)
   end))
 
-  it("polls to wait for the real clock", function()
+  it("polls to wait for the real clock #plain", function()
     local before = neap.stats().polls
     neap.run(neap.sleep, 0.001)
     assert.is_true(neap.stats().polls > before)
@@ -194,14 +194,14 @@ describe("neap.stats().bytes", function()
     return neap.stats().bytes
   end
 
-  it("is level after the same program has run again", function()
+  it("is level after the same program has run again #plain", function()
     local first = round()
     for _ = 1, 3 do
       assert.are.equal(first, round())
     end
   end)
 
-  it("includes the deadlines", in_loop(function()
+  it("includes the deadlines #plain", in_loop(function()
     for i = 1, 3000 do
       neap.call_later(i, print)
     end

@@ -19,7 +19,7 @@ local function sleeper(name)
 end
 
 describe("the tree", function()
-  it("shows what is gathered below who gathers", in_loop(function()
+  it("shows what is gathered below who gathers #plain", in_loop(function()
     local a, b = sleeper "a", sleeper "b"
     neap.create_task({ name = "gatherer" }, neap.gather, a, b)
     neap.current_task():set_name "main"
@@ -54,7 +54,7 @@ describe("the tree", function()
     return held
   end))
 
-  it("shows the user's own line, not neap's", in_loop(function()
+  it("shows the user's own line, not neap's #plain", in_loop(function()
     local line = debug.getinfo(1, "l").currentline + 1
     neap.create_task(function() neap.gather(sleeper "a") end)
     neap.sleep(1)

@@ -188,7 +188,7 @@ describe("signal.on", function()
     assert.are.equal("default", disposition(SIGUSR1))
   end))
 
-  it("needs a loop that runs", function()
+  it("needs a loop that runs #plain", function()
     assert.is_false(pcall(signal.on, "SIGUSR1", print))
     assert.is_false(pcall(signal.wait, "SIGUSR1"))
     assert.are.equal("default", disposition(SIGUSR1))

@@ -213,7 +213,7 @@ describe("barrier", function()
     assert.matches("bad argument #1", assert_misuse(neap.barrier), 1, true)
   end)
 
-  it("wait outside of a task is misuse", function()
+  it("wait outside of a task is misuse #plain", function()
     local barrier = neap.barrier(1)
     assert.matches("task", assert_misuse(barrier.wait, barrier))
   end)

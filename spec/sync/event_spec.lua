@@ -86,7 +86,7 @@ describe("event", function()
     end
   end))
 
-  it("may be set and cleared outside of a task, but not waited for", function()
+  it("may be set and cleared outside of a task, but not waited for #plain", function()
     local event = neap.event()
     event:set()
     event:clear()

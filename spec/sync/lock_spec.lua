@@ -187,7 +187,7 @@ describe("lock", function()
     end)))
   end))
 
-  it("acquire outside of a task is misuse", function()
+  it("acquire outside of a task is misuse #plain", function()
     local lock = neap.lock()
     assert.matches("task", assert_misuse(lock.acquire, lock))
     assert.is_false(lock:locked())

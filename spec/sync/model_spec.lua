@@ -414,7 +414,7 @@ local function least(items)
   return best
 end
 
-describe("every random program agrees with the model:", function()
+describe("every random program agrees with the model: #plain", function()
   local kinds = {
     { "lock", lock },
     { "event", event },

@@ -421,7 +421,7 @@ describe("queue", function()
     end
   end))
 
-  it("needs a task only to wait", function()
+  it("needs a task only to wait #plain", function()
     local queue = neap.queue()
     queue:put_nowait(1)
     assert.are.equal(1, queue:get_nowait())

@@ -198,7 +198,7 @@ for _, name in ipairs { "semaphore", "bounded_semaphore" } do
       end)))
     end))
 
-    it("acquire outside of a task is misuse", function()
+    it("acquire outside of a task is misuse #plain", function()
       local semaphore = new(1)
       assert.matches("task", assert_misuse(semaphore.acquire, semaphore))
       assert.is_false(semaphore:locked())
