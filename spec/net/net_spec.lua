@@ -163,7 +163,7 @@ describe("a server without a host", function()
   end
 end)
 
-describe("net outside a task", function()
+describe("net outside a task #plain", function()
   for name, call in pairs {
     connect = function() net.connect("127.0.0.1", 1) end,
     listen = function() net.listen("127.0.0.1", 0, echo) end,
