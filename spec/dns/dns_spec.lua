@@ -7,8 +7,9 @@ local process = require "spec.support.process"
 describe("dns.getaddrinfo", function()
   it("resolves names and services", in_loop(function()
     local list = dns.getaddrinfo("localhost", "http", { family = "inet" })
-    assert.are.same({ { addr = "127.0.0.1", port = 80, family = "inet", socktype = "stream" } },
-      list)
+    -- Where /etc/hosts has "localhost" for ::1 as well, it comes twice.
+    assert.are.same({ addr = "127.0.0.1", port = 80, family = "inet", socktype = "stream" },
+      list[1])
   end))
 
   it("takes addresses, and ports as numbers", in_loop(function()
