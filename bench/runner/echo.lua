@@ -136,15 +136,6 @@ neap: %s × at 64 bytes, %s × at 16 KiB); then messages per second, and the tim
 server's CPU for one; bytes of resident memory for one that is idle, of %d. Medians of %d rounds.
 ]]
 
-local function participants(options)
-  local list = {}
-  for _, server in ipairs(servers) do list[#list + 1] = server end
-  for _, peer in ipairs(options.peers and peers or {}) do
-    if measure.installed(peer) then list[#list + 1] = peer end
-  end
-  return list
-end
-
 local function measure_all(options, list)
   local figures = {}
   for round = 1, options.rounds do
@@ -160,7 +151,7 @@ end
 function echo.run(options)
   build()
   measure.pin(options)
-  local list = participants(options)
+  local list = measure.participants(options, servers, peers)
   local figures = measure_all(options, list)
   local lines = { head, "|" .. (" --- |"):rep(12) }
   for _, server in ipairs(list) do

@@ -71,15 +71,6 @@ local function measure_client(options, program, url)
       :format(program.client, url, connections, seconds))
 end
 
-local function participants(options)
-  local list = {}
-  for _, program in ipairs(programs) do list[#list + 1] = program end
-  for _, peer in ipairs(options.peers and peers or {}) do
-    if measure.installed(peer) then list[#list + 1] = peer end
-  end
-  return list
-end
-
 local function measure_all(options, list)
   local figures = {}
   local function add(kind, program, body, sample) -- nil: it failed
@@ -162,7 +153,7 @@ function http.run(options)
   build()
   options.core = options.core or 0
   options.cores = { options.core, options.core == 0 and 1 or 0 }
-  local list = participants(options)
+  local list = measure.participants(options, programs, peers)
   options.client_server = programs[1]
   for _, peer in ipairs(list) do
     if peer.name == "go1" then options.client_server = peer end

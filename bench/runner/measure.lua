@@ -176,4 +176,13 @@ function measure.run(options)
   return results
 end
 
+--- Our own programs, and with --peers those of the peers that are installed.
+function measure.participants(options, own, peers)
+  local list = table.move(own, 1, #own, 1, {})
+  for _, peer in ipairs(options.peers and peers or {}) do
+    if measure.installed(peer) then list[#list + 1] = peer end
+  end
+  return list
+end
+
 return measure
