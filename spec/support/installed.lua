@@ -4,7 +4,7 @@
 --                            nothing in it may know where it was made
 --   installed.run(command)   runs a shell command in which `cc`, `c++` and `pkg-config` find
 --                            the installed package; the same result as of process.run
---   installed.flags          for both compilers: what a build with sanitizers asks for
+--   installed.flags          for both compilers: what a build with sanitizers or counters asks for
 --   installed.scratch()      a new folder; all are removed when the process ends
 local process = require "spec.support.process"
 
@@ -12,7 +12,8 @@ local installed = {}
 
 local build = os.getenv "NEAP_BUILD"
 local is_sanitized = os.getenv "NEAP_PRELOAD" ~= ""
-installed.flags = is_sanitized and "-fsanitize=address,undefined" or ""
+installed.flags = is_sanitized and "-fsanitize=address,undefined"
+  or build:find "coverage" and "--coverage" or ""
 
 local root -- holds all folders
 local count = 0

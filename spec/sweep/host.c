@@ -315,6 +315,7 @@ static void run_point(const char *file, const char *name, long at) {
 /* ---- all points ---- */
 
 void __attribute__((weak)) __lsan_do_leak_check(void);
+void __attribute__((weak)) __gcov_dump(void); /* ./dev coverage */
 
 static void run_points(const char *file, const char *name, long from, long step,
                        long to) {
@@ -335,6 +336,9 @@ static bool run_child(const char *file, const char *name, long from, long step,
     run_points(file, name, from, step, to);
     if (__lsan_do_leak_check != NULL) {
       __lsan_do_leak_check();
+    }
+    if (__gcov_dump != NULL) {
+      __gcov_dump();
     }
     _exit(0);
   }
