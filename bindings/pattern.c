@@ -67,7 +67,7 @@ static ptrdiff_t get_onecapture(neap_matcher *ms, int i, const char *s,
   } else {
     ptrdiff_t capl = ms->capture[i].len;
     *cap = ms->capture[i].init;
-    if ((capl == NEAP_CAPTURE_UNFINISHED)) {
+    if (capl == NEAP_CAPTURE_UNFINISHED) {
       luaL_error(ms->L, "unfinished capture");
     } else if (capl == NEAP_CAPTURE_POSITION) {
       lua_pushinteger(ms->L, (ms->capture[i].init - ms->src_init) + 1);

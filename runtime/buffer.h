@@ -34,7 +34,8 @@ static inline size_t neap_buffer_length(const neap_buffer *buffer) {
 }
 
 static inline const char *neap_buffer_bytes(const neap_buffer *buffer) {
-  return buffer->data + buffer->start;
+  /* Without memory there is nothing to add to, not even 0. */
+  return buffer->start == 0 ? buffer->data : buffer->data + buffer->start;
 }
 
 /* Room for `nbytes` more, behind what is there; NULL: no memory. */

@@ -139,6 +139,13 @@ describe("a request", function()
     assert.are.equal("HTTP/1.1 200 OK\r\ncontent-length: 8\r\nconnection: close\r\n\r\nnot read",
       ask(server, head:format "/" .. LAST))
   end))
+
+  it("that expects 100 Continue does not get it in the middle of a response", in_loop(function()
+    local server <close> = serve(function(request) return { body = request:chunks() } end)
+    assert.are.equal("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\nconnection: close\r\n\r\n"
+      .. "2\r\nab\r\n0\r\n\r\n", ask(server, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n"
+      .. "Expect: 100-continue\r\n" .. LAST, "ab"))
+  end))
 end)
 
 describe("a connection", function()

@@ -88,7 +88,8 @@ local function next_piece(request, max)
   local connection = request._connection
   if request._expects then
     request._expects = false
-    connection:write("HTTP/1.1 100 Continue\r\n\r\n")
+    -- Not into a response that has begun; that tells the client to go on, too.
+    if not connection.responding then connection:write("HTTP/1.1 100 Continue\r\n\r\n") end
   end
   connection:allow(request._server.options.body_timeout)
   local data = request._next(request, max)
@@ -314,7 +315,11 @@ function Connection:refuse(status, why)
   self.stream:shutdown()
   neap.move_on_after(1, function()
     local left = MOST_DRAINED
-    while left > 0 do left = left - #(self.stream:read() or ("x"):rep(left)) end
+    while left > 0 do
+      local data = self.stream:read()
+      if not data then return end
+      left = left - #data
+    end
   end)
 end
 
