@@ -174,6 +174,7 @@ static int l_reset(lua_State *L) {
   barrier *b = check_barrier(L);
   let_go(b);
   b->state = RESETTING;
+  neap_wake_all(&b->blocked);
   refill(b);
   return 0;
 }

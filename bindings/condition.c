@@ -23,10 +23,13 @@ typedef struct condition {
   neap_mutex own;
 } condition;
 
-/* Notified, but cancelled before it ran: the notification is somebody else's. */
+/* The context of a wait for a notification. */
+enum { NOT_NOTIFIED = 0, NOTIFIED = 1 };
+
+/* Notified, but cancelled before it ran: the notification is somebody else's,
+ * once this one has the lock again. */
 static void abandon(neap_wait *wait) {
-  condition *c = wait->target;
-  neap_wake_first(&c->waiters);
+  wait->ctx = NOTIFIED;
 }
 
 static const neap_wait_kind condition_kind = {"condition", NULL, abandon, NULL,
@@ -106,7 +109,7 @@ static int l_wait_notification(lua_State *L) {
   condition *c = lua_touserdata(L, 1);
   neap_task *task = neap_check_wait(L, neap_runtime_up(L));
   neap_list_append(&c->waiters, &task->wait.job.link);
-  return neap_park(L, task, &condition_kind, c, k_nothing, 0);
+  return neap_park(L, task, &condition_kind, c, k_nothing, NOT_NOTIFIED);
 }
 
 static int k_wait_lock(lua_State *L, int status, lua_KContext ctx) {
@@ -164,9 +167,10 @@ static int k_locked(lua_State *L, int status, lua_KContext hold) {
 }
 
 static int k_notified(lua_State *L, int status, lua_KContext hold) {
-  bool notified = status == LUA_OK || status == LUA_YIELD;
-  lua_settop(L, notified ? 1 : 2);
-  lua_pushboolean(L, notified);
+  neap_wait *wait = &neap_runtime_up(L)->current->wait;
+  bool goes_on = status == LUA_OK || status == LUA_YIELD;
+  lua_settop(L, goes_on ? 1 : 2);
+  lua_pushboolean(L, goes_on || wait->ctx == NOTIFIED);
   lua_insert(L, NOTIFIED_INDEX);
   lua_settop(L, ERROR_INDEX);
   return call_protected(L, &lock_key, hold, k_locked);

@@ -58,7 +58,7 @@ class TooLong(BaseException):
 class Program:
     """rules: which of the deviations (deviations.py) to run with."""
 
-    def __init__(self, program, rules=()):
+    def __init__(self, program, rules=frozenset()):
         self.rules = rules
         self.limits, *self.bodies = program
         self.log = []
@@ -104,7 +104,13 @@ class Program:
             raise TimeoutError
         if "D05" in self.rules and timeout <= 0:
             return await deviations.wait_for(self.loop, awaitable)
+        if timeout > 0 and self.rules & {"D15", "X01"}:
+            return await deviations.wait_in_time(self, awaitable, timeout)
         return await asyncio.wait_for(awaitable, timeout)
+
+    def timeout(self, when):
+        made_by = deviations.Timeout if "X01" in self.rules else asyncio.Timeout
+        return made_by(when)
 
     def end(self, ended):
         self.ended = ended
@@ -314,8 +320,7 @@ class Program:
         return result
 
     async def do_timeout(self, me, delay, block):
-        when = self.loop.time() + delay
-        scope = (deviations.Timeout if "X01" in self.rules else asyncio.Timeout)(when)
+        scope = self.timeout(self.loop.time() + delay)
         stack = self.scopes.setdefault(me, [])
         try:
             async with scope:

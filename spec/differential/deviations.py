@@ -8,6 +8,7 @@ RULES = {
     "D05": "wait_for without time goes on when the cancelled one has ended, "
            "without asyncio's further pass",
     "D08": "a function that wait_for has no time for takes no pass",
+    "D15": "what ended in the very tick of its wait_for's timeout is not lost",
     "guard": "the end of a block gives back what its own acquire took; "
              "what was released by hand meanwhile is not released again",
     "condition": "a cancelled wait passes on a notification it got; asyncio "
@@ -16,8 +17,8 @@ RULES = {
             "awaits it",
     "lock": "who is cancelled in the queue for a lock leaves it at once, so that a "
             "release reaches the next without waiting for his turn",
-    "X01": "a cancellation that waits when a timeout without time is entered is "
-           "not taken for that timeout",
+    "X01": "a cancellation that waits when a timeout is entered is not taken for "
+           "that timeout",
     "barrier": "who is cancelled at a barrier is counted out at once, not when "
                "he runs next",
 }
@@ -31,6 +32,18 @@ async def wait_for(loop, awaitable):
         if future.cancelled():
             raise TimeoutError
     return future.result()
+
+
+async def wait_in_time(program, awaitable, timeout):
+    """With a timeout that is more than 0, as asyncio has it but for D15."""
+    try:
+        async with program.timeout(program.loop.time() + timeout):
+            return await awaitable
+    except TimeoutError:
+        if (not asyncio.isfuture(awaitable) or not awaitable.done()
+                or awaitable.cancelled() or "D15" not in program.rules):
+            raise
+        return awaitable.result()
 
 
 class Waiter(asyncio.Future):

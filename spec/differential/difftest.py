@@ -107,6 +107,7 @@ def main():
     # What asyncio says of recursion without end, and of coroutines it drops.
     sys.stderr = sys.stdout
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+    sys.unraisablehook = lambda _: None
     neap = Neap(options.build)
     if options.show:
         return show(neap, json.loads(options.show))

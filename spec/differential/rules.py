@@ -83,5 +83,5 @@ def judge_messages(program, theirs, ended, mine):
     return None
 
 
-def run(program, rules=()):
-    return asyncio_side.Program(program, rules).run()
+def run(program, rules=frozenset()):
+    return asyncio_side.Program(program, frozenset(rules)).run()

@@ -20,6 +20,18 @@ class StableHandle(asyncio.TimerHandle):
         return (self._when, self.number) < (other._when, other.number)
 
 
+class Task(asyncio.Task):
+    """Of a loop that sweeps, which cancels each task once."""
+
+    def cancel(self, msg=None):
+        swept = self.get_loop().swept
+        if swept is not None and not self.done():
+            if self in swept:
+                return True
+            swept.add(self)
+        return super().cancel(msg)
+
+
 class VirtualLoop(asyncio.BaseEventLoop):
     def __init__(self):
         super().__init__()
@@ -30,6 +42,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
         self.created = []
         self.set_task_factory(VirtualLoop.make_task)
         self.recursed = False
+        self.swept = None
         self.set_exception_handler(VirtualLoop.note_error)
 
     def note_error(self, context):
@@ -56,7 +69,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
     def make_task(self, coro, **options):
         index = len(self.created)
         self.created.append(None)
-        self.created[index] = asyncio.Task(coro, loop=self, **options)
+        self.created[index] = Task(coro, loop=self, **options)
         return self.created[index]
 
     def select(self, timeout):
@@ -104,10 +117,10 @@ def run(make_main, at_end, once=False):
             pass
         ended = "hang"
         left = [task for task in loop.created if not task.done()]
-        before = [task.cancelling() for task in left]
-        for task, count in zip(left, before):
-            if not once or task.cancelling() == count:
-                task.cancel()
+        loop.swept = set() if once else None
+        for task in left:
+            task.cancel()
+        loop.swept = None
         if left:
             loop.run_until_complete(
                 asyncio.gather(*left, return_exceptions=True))
