@@ -1,8 +1,7 @@
--- What a host does wrong, and what it gets for it; many runtimes; and no memory.
+-- What a host does wrong, and what it gets for it.
 local process = require "spec.support.process"
 
 local build = os.getenv "NEAP_BUILD"
-local sanitized = (os.getenv "NEAP_PRELOAD" or "") ~= ""
 
 local function run(...)
   return process.run { build .. "/embed/" .. (...), select(2, ...) }
@@ -92,25 +91,4 @@ describe("a host gets an answer", function()
   it("when it has closed the handles on its loop itself", function()
     assert.are.equal(expected.s, run("errors", "s").stdout)
   end)
-end)
-
-describe("many runtimes", function()
-  it("one after the other, and beside each other in threads", function()
-    local result = run("many", "1000")
-    assert.are.equal("1000 of 1000 after each other\n160 of 160 in 8 threads\nposts lost: 0\n",
-      result.stdout)
-    assert.are.equal(0, result.code)
-  end)
-end)
-
-describe("every allocation may fail", function()
-  for _, scenario in ipairs { "open", "sleep", "cancel", "group", "queue", "wait" } do
-    it("in the scenario " .. scenario, function()
-      -- A part of them; without the last argument it is all.
-      local result = run("memory", scenario, sanitized and "31" or "7")
-      assert.are.equal("", result.stderr)
-      assert.matches("^" .. scenario .. ": %d+ points", result.stdout)
-      assert.are.equal(0, result.code)
-    end)
-  end
 end)

@@ -11,8 +11,8 @@ local process = require "spec.support.process"
 local installed = {}
 
 local build = os.getenv "NEAP_BUILD"
-local is_sanitized = os.getenv "NEAP_PRELOAD" ~= ""
-installed.flags = is_sanitized and "-fsanitize=address,undefined"
+local sanitizers = os.getenv "NEAP_SANITIZE"
+installed.flags = sanitizers ~= "" and "-fsanitize=" .. sanitizers
   or build:find "coverage" and "--coverage" or ""
 
 local root -- holds all folders

@@ -14,6 +14,7 @@
 --            "lua5.4" finds the module, "valgrind" and others are left alone
 --   options  stdin  text, "" by default
 --            env    { NAME = "value" }
+--            limit  seconds, of run; LIMIT by default
 --
 -- A child that does not end is killed after LIMIT seconds, which shows as signal 9.
 local process = {}
@@ -48,8 +49,8 @@ end
 -- only if it gets no signals: one that comes too early would end timeout(1) alone.
 local function command_of(words, options, base)
   local parts = { "exec env" }
-  if not options.signals then
-    parts = { "exec timeout --foreground -s KILL", LIMIT, "env" }
+  if options.limit then
+    parts = { "exec timeout --foreground -s KILL", options.limit, "env" }
   end
   for name, value in pairs(options.env or {}) do
     parts[#parts + 1] = quote(name .. "=" .. value)
@@ -135,7 +136,12 @@ local function start(words, options)
 end
 
 function process.run(words, options)
-  local child <close> = start(words, options or {})
+  options = options or {}
+  local child <close> = start(words, {
+    stdin = options.stdin,
+    env = options.env,
+    limit = options.limit or LIMIT,
+  })
   return child:finish()
 end
 
