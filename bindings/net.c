@@ -65,7 +65,7 @@ static int wait_connected(lua_State *L, neap_stream *stream, int err) {
     return k_connected(L, LUA_OK, 0);
   }
   stream->writing = true;
-  return neap_stream_park_writer(L, stream, k_connected);
+  return neap_stream_park_connecting(L, stream, k_connected);
 }
 
 /* connect_tcp(address, port) -> Stream */
@@ -100,6 +100,13 @@ static int l_connect_unix(lua_State *L) {
   neap_stream *stream = push_stream(L, rt, NEAP_PIPE);
   int err = neap_uv_transport_connect_pipe(stream->transport, path);
   return wait_connected(L, stream, err);
+}
+
+/* set_limit(stream, limit): of its lines, unless a read is told another */
+static int l_set_limit(lua_State *L) {
+  neap_stream *stream = neap_stream_check(L, 1);
+  stream->limit = (size_t)luaL_checkinteger(L, 2);
+  return 0;
 }
 
 /* ---- listening ---- */
@@ -195,7 +202,7 @@ static void describe_accept(lua_State *L, neap_wait *wait) {
   } else {
     lua_pushliteral(L, "accept");
   }
-  lua_replace(L, top + 1);
+  lua_insert(L, top + 1);
   lua_settop(L, top + 1);
 }
 
@@ -209,8 +216,10 @@ static void close_listener(listener *l) {
   }
 }
 
-/* [-0, +1, m] A listener with a socket that is bound to nothing yet. */
-static listener *push_listener(lua_State *L, neap_uv_type type) {
+/* [-0, +1, m] A listener with a socket that is bound to nothing yet. With a
+ * family other than AF_UNSPEC the system has made it, so it has options. */
+static listener *push_listener(lua_State *L, neap_uv_type type,
+                               unsigned family) {
   neap_runtime *rt = neap_runtime_up(L);
   listener *l = neap_object_new(L, sizeof *l, 0);
   memset(l, 0, sizeof *l);
@@ -220,7 +229,7 @@ static listener *push_listener(lua_State *L, neap_uv_type type) {
   int err = UV_ENOMEM;
   if (socket != NULL) {
     memset(socket, 0, sizeof *socket);
-    err = type == NEAP_TCP ? uv_tcp_init(&rt->uv, &socket->uv.tcp)
+    err = type == NEAP_TCP ? uv_tcp_init_ex(&rt->uv, &socket->uv.tcp, family)
                            : uv_pipe_init(&rt->uv, &socket->uv.pipe, 0);
   }
   if (err != 0) {
@@ -256,15 +265,20 @@ static int check_backlog(lua_State *L, int arg) {
   return (int)backlog;
 }
 
-/* listen_tcp(address, port[, backlog]) -> Listener */
+/* listen_tcp(address, port[, backlog[, reuse_port]]) -> Listener */
 static int l_listen_tcp(lua_State *L) {
   struct sockaddr_storage storage;
   const struct sockaddr *address = neap_check_address(L, 1, &storage);
   int backlog = check_backlog(L, 3);
+  bool reuse_port = lua_toboolean(L, 4);
   const char *subject =
       lua_pushfstring(L, "%s:%d", lua_tostring(L, 1), (int)lua_tointeger(L, 2));
-  listener *l = push_listener(L, NEAP_TCP);
-  int err = uv_tcp_bind(&l->socket->uv.tcp, address, 0);
+  listener *l =
+      push_listener(L, NEAP_TCP, reuse_port ? address->sa_family : AF_UNSPEC);
+  int err = reuse_port ? neap_reuse_port(&l->socket->uv.handle) : 0;
+  if (err == 0) {
+    err = uv_tcp_bind(&l->socket->uv.tcp, address, 0);
+  }
   return start_listening(L, l, err, backlog, subject);
 }
 
@@ -272,7 +286,7 @@ static int l_listen_tcp(lua_State *L) {
 static int l_listen_unix(lua_State *L) {
   const char *path = check_path(L, 1);
   int backlog = check_backlog(L, 2);
-  listener *l = push_listener(L, NEAP_PIPE);
+  listener *l = push_listener(L, NEAP_PIPE, AF_UNSPEC);
   int err = uv_pipe_bind(&l->socket->uv.pipe, path);
   return start_listening(L, l, err, backlog, path);
 }
@@ -303,6 +317,7 @@ static int k_accept(lua_State *L, int status, lua_KContext ctx) {
     err = uv_accept(&l->socket->uv.stream,
                     neap_uv_transport_stream(stream->transport));
     if (err == 0) {
+      neap_uv_transport_connected(stream->transport);
       disable_delay(stream);
       return 1;
     }
@@ -354,6 +369,7 @@ static const luaL_Reg functions[] = {
     {"connect_unix", l_connect_unix}, /* waits */
     {"listen_tcp",   l_listen_tcp  },
     {"listen_unix",  l_listen_unix },
+    {"set_limit",    l_set_limit   },
     {NULL,           NULL          },
 };
 

@@ -163,6 +163,18 @@ static void push_stdio(lua_State *L, neap_runtime *rt, int index, int fd,
   lua_pushnil(L);
 }
 
+/* For the tree of tasks. */
+static void name_streams(lua_State *L, int first, int pid) {
+  static const char *const names[] = {"stdin", "stdout", "stderr"};
+  for (int fd = 0; fd < STDIO_COUNT; fd++) {
+    neap_stream *stream = lua_touserdata(L, first + fd);
+    if (stream != NULL) {
+      stream->role = names[fd];
+      stream->pid = pid;
+    }
+  }
+}
+
 static void close_streams(lua_State *L, int first) {
   for (int i = first; i < first + STDIO_COUNT; i++) {
     if (!lua_isnil(L, i)) {
@@ -238,6 +250,7 @@ static int l_spawn(lua_State *L) {
     return raise_spawn_error(L, rt, err, &options);
   }
   lua_settop(L, STREAMS + STDIO_COUNT - 1);
+  name_streams(L, STREAMS, c->process.pid);
   lua_pushinteger(L, c->process.pid);
   lua_insert(L, STREAMS);
   return STDIO_COUNT + 2;

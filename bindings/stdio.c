@@ -92,6 +92,7 @@ static int l_index(lua_State *L) {
       if (transport == NULL) {
         return neap_raise_os_error(L, rt, err, "open", names[fd]);
       }
+      stream->role = names[fd];
       neap_stream_attach(stream, transport);
       lua_pushvalue(L, 2);
       lua_pushvalue(L, -2);

@@ -101,7 +101,7 @@ static void describe_receive(lua_State *L, neap_wait *wait) {
   } else {
     lua_pushliteral(L, "receive");
   }
-  lua_replace(L, top + 1);
+  lua_insert(L, top + 1);
   lua_settop(L, top + 1);
 }
 
@@ -166,8 +166,9 @@ static int l_close(lua_State *L) {
 
 /* ---- opening ---- */
 
-/* [-0, +1, m] */
-static udp *push_udp(lua_State *L) {
+/* [-0, +1, m] With a family other than AF_UNSPEC the system has made its socket,
+ * so it has options. */
+static udp *push_udp(lua_State *L, unsigned family) {
   neap_runtime *rt = neap_runtime_up(L);
   udp *u = neap_object_new(L, sizeof *u, 0);
   memset(u, 0, sizeof *u);
@@ -176,7 +177,8 @@ static udp *push_udp(lua_State *L) {
   neap_list_init(&u->senders);
   neap_list_init(&u->queue);
   udp_handle *handle = neap_realloc(NULL, 0, sizeof *handle);
-  int err = handle == NULL ? UV_ENOMEM : uv_udp_init(&rt->uv, &handle->uv);
+  int err =
+      handle == NULL ? UV_ENOMEM : uv_udp_init_ex(&rt->uv, &handle->uv, family);
   if (err != 0) {
     neap_realloc(handle, sizeof *handle, 0);
     neap_raise_os_error(L, rt, err, "socket", NULL);
@@ -189,7 +191,7 @@ static udp *push_udp(lua_State *L) {
   return u;
 }
 
-/* udp([address, port[, broadcast[, reuse_port]]]) -> Udp */
+/* udp([address, port[, broadcast[, reuse_address[, reuse_port]]]]) -> Udp */
 static int l_udp(lua_State *L) {
   struct sockaddr_storage storage;
   bool bound = !lua_isnoneornil(L, 1);
@@ -202,10 +204,11 @@ static int l_udp(lua_State *L) {
   }
   bool broadcast = lua_toboolean(L, 3);
   unsigned flags = lua_toboolean(L, 4) ? UV_UDP_REUSEADDR : 0;
-  udp *u = push_udp(L);
+  bool reuse_port = bound && lua_toboolean(L, 5);
+  udp *u = push_udp(L, reuse_port ? address->sa_family : AF_UNSPEC);
   const char *syscall = "bind";
-  int err = 0;
-  if (bound || broadcast) {
+  int err = reuse_port ? neap_reuse_port((uv_handle_t *)&u->handle->uv) : 0;
+  if (err == 0 && (bound || broadcast)) {
     struct sockaddr_in any = {.sin_family = AF_INET};
     err = uv_udp_bind(&u->handle->uv,
                       bound ? address : (const struct sockaddr *)&any, flags);

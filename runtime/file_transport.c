@@ -168,8 +168,15 @@ static int set_nodelay(neap_transport *transport, bool on) {
 }
 
 static const neap_transport_kind file_kind = {
-    "file",         start_reading,   stop_reading, try_write,   start_write,
-    start_shutdown, close_transport, push_name,    set_nodelay,
+    .name = "file",
+    .start_reading = start_reading,
+    .stop_reading = stop_reading,
+    .try_write = try_write,
+    .write = start_write,
+    .shutdown = start_shutdown,
+    .close = close_transport,
+    .push_name = push_name,
+    .set_nodelay = set_nodelay,
 };
 
 neap_transport *neap_file_transport_new(neap_runtime *rt, int fd) {

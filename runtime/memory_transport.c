@@ -203,8 +203,15 @@ static int set_nodelay(neap_transport *transport, bool on) {
 }
 
 static const neap_transport_kind memory_kind = {
-    "memory stream", start_reading,   stop_reading, try_write,   start_write,
-    start_shutdown,  close_transport, push_name,    set_nodelay,
+    .name = "memory stream",
+    .start_reading = start_reading,
+    .stop_reading = stop_reading,
+    .try_write = try_write,
+    .write = start_write,
+    .shutdown = start_shutdown,
+    .close = close_transport,
+    .push_name = push_name,
+    .set_nodelay = set_nodelay,
 };
 
 static memory_end *new_end(neap_runtime *rt, size_t limit) {

@@ -130,8 +130,26 @@ static void written(neap_sink *sink, int status) {
   neap_stream_next_writer(stream);
 }
 
-static const neap_sink_kind stream_sink = {received, ended, written, written,
-                                           written};
+/* A reader that takes whatever comes reads it itself when it runs: into memory
+ * that the reader before it has just used. */
+static bool readable(neap_sink *sink) {
+  neap_stream *stream = stream_of(sink);
+  stream->readable =
+      has_reader(stream) && stream->wanted <= 1 && stream->pattern == NULL;
+  if (stream->readable) {
+    neap_wake_first(&stream->readers);
+  }
+  return stream->readable;
+}
+
+static const neap_sink_kind stream_sink = {
+    .received = received,
+    .ended = ended,
+    .written = written,
+    .shut_down = written,
+    .connected = written,
+    .readable = readable,
+};
 
 /* ---- waiting ---- */
 
@@ -148,7 +166,8 @@ static void leave_write(neap_wait *wait) {
 }
 
 static void leave_read(neap_wait *wait) {
-  ((neap_stream *)wait->target)->busy = false;
+  neap_stream *stream = wait->target;
+  stream->busy = stream->readable = false;
 }
 
 static void abandon_turn(neap_wait *wait) {
@@ -161,28 +180,45 @@ static const neap_wait_kind read_kind = {"read", NULL, leave_read, describe,
                                          leave_read};
 static const neap_wait_kind write_kind = {"write", NULL, NULL, describe,
                                           leave_write};
+static const neap_wait_kind connect_kind = {"connect", NULL, NULL, describe,
+                                            leave_write};
 static const neap_wait_kind turn_kind = {"write", NULL, abandon_turn, describe,
                                          NULL};
 static const neap_wait_kind wrote_kind = {"write", NULL, NULL, NULL, NULL};
 
-/* "read from 127.0.0.1:80" */
-static void describe(lua_State *L, neap_wait *wait) {
-  neap_stream *stream = wait->target;
-  const char *what = wait->kind == &read_kind ? "read from" : "write to";
+/* [-0, +1, m] "127.0.0.1:80", "stdin of process 12", "a pipe" */
+static void push_subject(lua_State *L, const neap_stream *stream) {
   neap_transport *transport = stream->transport;
-  int top = lua_gettop(L);
-  int count =
-      transport == NULL ? 0 : transport->kind->push_name(transport, L, true);
+  int count = 0;
+  if (stream->role != NULL && stream->pid != 0) {
+    lua_pushfstring(L, "%s of process %d", stream->role, stream->pid);
+    return;
+  }
+  if (stream->role != NULL) {
+    lua_pushstring(L, stream->role);
+    return;
+  }
+  if (transport != NULL) {
+    count = transport->kind->push_name(transport, L, true);
+  }
   if (count == 2) {
-    lua_pushfstring(L, "%s %s:%d", what, lua_tostring(L, -2),
-                    (int)lua_tointeger(L, -1));
-  } else if (count == 1) {
-    lua_pushfstring(L, "%s %s", what, lua_tostring(L, -1));
+    lua_pushfstring(L, "%s:%d", lua_tostring(L, -2), (int)lua_tointeger(L, -1));
+  } else if (count == 1 && lua_rawlen(L, -1) > 0) {
+    lua_pushvalue(L, -1);
   } else {
-    lua_pushfstring(L, "%s a %s", what,
+    lua_pushfstring(L, "a %s",
                     transport == NULL ? "stream" : transport->kind->name);
   }
-  lua_replace(L, top + 1);
+}
+
+/* "read from 127.0.0.1:80" */
+static void describe(lua_State *L, neap_wait *wait) {
+  const neap_wait_kind *kind = wait->kind;
+  int top = lua_gettop(L);
+  push_subject(L, wait->target);
+  lua_pushfstring(L, "%s %s %s", kind->name, kind == &read_kind ? "from" : "to",
+                  lua_tostring(L, -1));
+  lua_insert(L, top + 1);
   lua_settop(L, top + 1);
 }
 
@@ -220,12 +256,22 @@ int neap_stream_wrote(lua_State *L, neap_stream *stream) {
   return neap_yield(L, rt->current, &wrote_kind, k_wrote, 0);
 }
 
-int neap_stream_park_writer(lua_State *L, neap_stream *stream,
-                            lua_KFunction k) {
+static int park_first(lua_State *L, neap_stream *stream,
+                      const neap_wait_kind *kind, lua_KFunction k) {
   neap_task *task = neap_check_wait(L, stream->rt);
   /* Before those that wait for their turn. */
   neap_list_append(stream->writers.next, &task->wait.job.link);
-  return neap_park(L, task, &write_kind, stream, k, 0);
+  return neap_park(L, task, kind, stream, k, 0);
+}
+
+int neap_stream_park_writer(lua_State *L, neap_stream *stream,
+                            lua_KFunction k) {
+  return park_first(L, stream, &write_kind, k);
+}
+
+int neap_stream_park_connecting(lua_State *L, neap_stream *stream,
+                                lua_KFunction k) {
+  return park_first(L, stream, &connect_kind, k);
 }
 
 int neap_stream_park_turn(lua_State *L, neap_stream *stream, lua_KFunction k) {
@@ -300,7 +346,7 @@ void neap_stream_close(neap_stream *stream) {
   neap_stream_unwatch(stream);
   transport->kind->close(transport);
   neap_buffer_close(&stream->in, &stream->rt->chunks);
-  stream->reading = stream->writing = false;
+  stream->reading = stream->writing = stream->readable = false;
   stream->read_status = stream->write_status = stream->status = UV_EBADF;
   neap_wake_all(&stream->readers);
   neap_wake_all(&stream->writers);
@@ -316,6 +362,28 @@ int neap_stream_start_reading(neap_stream *stream) {
     stream->reading = false;
   }
   return err;
+}
+
+void neap_stream_read_now(neap_stream *stream, size_t max) {
+  neap_buffer *in = &stream->in;
+  stream->readable = false;
+  if (stream->read_status != 0 || neap_buffer_length(in) > 0) {
+    return;
+  }
+  ssize_t count = UV_ENOMEM;
+  if (in->data != NULL || neap_buffer_open(in, &stream->rt->chunks, true)) {
+    size_t size = in->capacity < max ? in->capacity : max;
+    count =
+        stream->transport->kind->try_read(stream->transport, in->data, size);
+  }
+  if (count > 0) {
+    put(stream, in->data, (size_t)count);
+    return;
+  }
+  neap_buffer_close(in, &stream->rt->chunks);
+  if (count < 0) {
+    ended(&stream->sink, (int)count);
+  }
 }
 
 void neap_stream_take(neap_stream *stream, size_t nbytes) {

@@ -36,6 +36,7 @@ typedef struct neap_stream {
   int write_status; /* 0, or why nothing more goes out */
   int status;       /* of the operation that a task waited for */
   bool reading;     /* the transport delivers */
+  bool readable;    /* its reader was woken to read by itself */
   bool fast;        /* it has filled a small chunk: the next is a large one */
   bool writing;     /* the transport has bytes, or a shutdown, under way */
   bool turn;        /* the next writer has been woken, but did not run yet */
@@ -49,6 +50,9 @@ typedef struct neap_stream {
   size_t pattern_length;
   size_t scanned;
   lua_KFunction k_reader;
+
+  const char *role; /* "stdin", ... of this process or a child; or NULL */
+  int pid;          /* of the child */
 
   neap_task *watcher; /* is cancelled when the peer ends; NULL: nobody */
   neap_job watch;     /* the cancellation, ready */
@@ -69,6 +73,10 @@ void neap_stream_close(neap_stream *stream);
 /* Makes sure that what comes in arrives. 0, or an error. */
 int neap_stream_start_reading(neap_stream *stream);
 
+/* Reads what can be read now, at most `max` bytes, for a reader that was woken to
+ * do so (`readable`). If nothing was there after all, the buffer stays empty. */
+void neap_stream_read_now(neap_stream *stream, size_t max);
+
 /* Takes the first bytes out of the buffer. */
 void neap_stream_take(neap_stream *stream, size_t nbytes);
 /* Puts TLS between the stream and its transport; it then waits, as a writer does,
@@ -88,6 +96,10 @@ void neap_stream_unwatch(neap_stream *stream);
 int neap_stream_park_reader(lua_State *L, neap_stream *stream, lua_KFunction k,
                             lua_KContext ctx);
 int neap_stream_park_writer(lua_State *L, neap_stream *stream, lua_KFunction k);
+
+/* [-?, +?, v] The same, as the one that connects it. */
+int neap_stream_park_connecting(lua_State *L, neap_stream *stream,
+                                lua_KFunction k);
 
 /* [-?, +?, v] The same until it is this writer's turn. */
 int neap_stream_park_turn(lua_State *L, neap_stream *stream, lua_KFunction k);

@@ -383,12 +383,24 @@ static int set_nodelay(neap_transport *transport, bool on) {
 }
 
 static const neap_transport_kind tls_kind = {
-    "TLS connection", start_reading,   stop_reading, try_write,   start_write,
-    start_shutdown,   close_transport, push_name,    set_nodelay,
+    .name = "TLS connection",
+    .start_reading = start_reading,
+    .stop_reading = stop_reading,
+    .try_write = try_write,
+    .write = start_write,
+    .shutdown = start_shutdown,
+    .close = close_transport,
+    .push_name = push_name,
+    .set_nodelay = set_nodelay,
 };
 
-static const neap_sink_kind sink_of_inner = {received, inner_ended, written,
-                                             shut_down, connected};
+static const neap_sink_kind sink_of_inner = {
+    .received = received,
+    .ended = inner_ended,
+    .written = written,
+    .shut_down = shut_down,
+    .connected = connected,
+};
 
 neap_tls_engine *neap_tls_transport_engine(neap_transport *transport) {
   return transport != NULL && transport->kind == &tls_kind

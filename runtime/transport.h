@@ -32,6 +32,9 @@ typedef struct neap_sink_kind {
   void (*written)(neap_sink *sink, int status);
   void (*shut_down)(neap_sink *sink, int status);
   void (*connected)(neap_sink *sink, int status);
+  /* Something can be read. True: the sink does that itself, soon, with
+   * try_read. NULL: the sink does not. */
+  bool (*readable)(neap_sink *sink);
 } neap_sink_kind;
 
 struct neap_sink {
@@ -48,6 +51,9 @@ typedef struct neap_transport_kind {
   /* The sink gets nothing before this has returned. */
   int (*start_reading)(neap_transport *transport);
   void (*stop_reading)(neap_transport *transport);
+  /* Reads what is there: how many bytes, 0 if nothing is, or an error, which
+   * UV_EOF is too. NULL: `readable` is not asked either. */
+  ssize_t (*try_read)(neap_transport *transport, char *bytes, size_t size);
   /* Writes what can be written without waiting: how many bytes, or an error. */
   ssize_t (*try_write)(neap_transport *transport, const uv_buf_t *bufs,
                        unsigned count);
@@ -91,6 +97,14 @@ uv_stream_t *neap_uv_transport_stream(neap_transport *transport);
 int neap_uv_transport_connect(neap_transport *transport,
                               const struct sockaddr *address);
 int neap_uv_transport_connect_pipe(neap_transport *transport, const char *path);
+
+/* It is connected: its peer's name is known from now on, also when the peer has
+ * gone. */
+void neap_uv_transport_connected(neap_transport *transport);
+
+/* Lets others be bound to the same address and share what comes in. The system
+ * must have made the socket. 0, or an error. */
+int neap_reuse_port(const uv_handle_t *handle);
 
 /* What an open descriptor of a file leads to; it is not closed. NULL: no memory. */
 neap_transport *neap_file_transport_new(neap_runtime *rt, int fd);

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* uv_transport.c - sockets, pipes and terminals of libuv's. */
+#include <errno.h>
 #include <signal.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "runtime/alloc.h"
 #include "runtime/transport.h"
@@ -24,6 +26,9 @@ typedef struct uv_transport {
     uv_shutdown_t shutdown;
     uv_connect_t connect;
   } request;
+
+  bool left_to_sink;        /* what can be read, this time */
+  struct sockaddr_in6 peer; /* of any family; AF_UNSPEC: not known */
 } uv_transport;
 
 static uv_transport *of(neap_transport *transport) {
@@ -41,6 +46,12 @@ static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf) {
   uv_transport *t = handle->data;
   neap_sink *sink = t->base.sink;
   (void)suggested;
+  t->left_to_sink = sink != NULL && sink->kind->readable != NULL &&
+                    sink->kind->readable(sink);
+  if (t->left_to_sink) {
+    *buf = uv_buf_init(NULL, 0);
+    return;
+  }
   buf->base = t->rt->scratch;
   buf->len = NEAP_SCRATCH_SIZE;
   if (sink != NULL && sink->room != NULL) {
@@ -54,7 +65,7 @@ static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf) {
 static void on_read(uv_stream_t *stream, ssize_t nread, const uv_buf_t *buf) {
   uv_transport *t = stream->data;
   neap_sink *sink = t->base.sink;
-  if (nread == 0 || sink == NULL) {
+  if (nread == 0 || sink == NULL || t->left_to_sink) {
     return; /* nothing to be had after all */
   }
   if (nread == UV_ENOBUFS) {
@@ -74,6 +85,27 @@ static int start_reading(neap_transport *transport) {
 
 static void stop_reading(neap_transport *transport) {
   uv_read_stop(&of(transport)->uv.stream);
+}
+
+static ssize_t try_read(neap_transport *transport, char *bytes, size_t size) {
+  uv_os_fd_t fd = -1;
+  int err = uv_fileno(&of(transport)->uv.handle, &fd);
+  if (err != 0) {
+    return err;
+  }
+  ssize_t count = 0;
+  do {
+    count = read(fd, bytes, size);
+  } while (count < 0 && errno == EINTR);
+  if (count > 0) {
+    return count;
+  }
+  if (count == 0) {
+    return UV_EOF;
+  }
+  return errno == EAGAIN || errno == EWOULDBLOCK
+             ? 0
+             : uv_translate_sys_error(errno);
 }
 
 /* ---- writing ---- */
@@ -97,8 +129,12 @@ static int start_write(neap_transport *transport, const uv_buf_t *bufs,
   return uv_write(&t->request.write, &t->uv.stream, bufs, count, on_written);
 }
 
+/* A pipe or a terminal has no way to say it. */
 static void on_shut_down(uv_shutdown_t *request, int status) {
   uv_transport *t = request->handle->data;
+  if (status == UV_ENOTSOCK) {
+    status = 0;
+  }
   if (t->base.sink != NULL) {
     t->base.sink->kind->shut_down(t->base.sink, status);
   }
@@ -137,12 +173,15 @@ int neap_push_address(lua_State *L, const struct sockaddr *address) {
   return 2;
 }
 
-static int push_tcp_name(uv_tcp_t *tcp, lua_State *L, bool of_peer) {
+static int push_tcp_name(uv_transport *t, lua_State *L, bool of_peer) {
   struct sockaddr_storage address;
   int length = sizeof address;
   struct sockaddr *sa = (struct sockaddr *)&address;
-  int err = of_peer ? uv_tcp_getpeername(tcp, sa, &length)
-                    : uv_tcp_getsockname(tcp, sa, &length);
+  if (of_peer && t->peer.sin6_family != AF_UNSPEC) {
+    return neap_push_address(L, (const struct sockaddr *)&t->peer);
+  }
+  int err = of_peer ? uv_tcp_getpeername(&t->uv.tcp, sa, &length)
+                    : uv_tcp_getsockname(&t->uv.tcp, sa, &length);
   return err != 0 ? err : neap_push_address(L, sa);
 }
 
@@ -162,7 +201,7 @@ static int push_name(neap_transport *transport, lua_State *L, bool of_peer) {
   uv_transport *t = of(transport);
   switch (t->uv.handle.type) {
   case UV_TCP:
-    return push_tcp_name(&t->uv.tcp, L, of_peer);
+    return push_tcp_name(t, L, of_peer);
   case UV_NAMED_PIPE:
     return push_pipe_name(&t->uv.pipe, L, of_peer);
   default:
@@ -175,10 +214,13 @@ static int set_nodelay(neap_transport *transport, bool on) {
   return t->uv.handle.type == UV_TCP ? uv_tcp_nodelay(&t->uv.tcp, on) : 0;
 }
 
-#define KIND(name)                                                             \
+#define KIND(text)                                                             \
   {                                                                            \
-    name, start_reading, stop_reading, try_write, start_write, start_shutdown, \
-        close_transport, push_name, set_nodelay                                \
+    .name = (text), .start_reading = start_reading,                            \
+    .stop_reading = stop_reading, .try_read = try_read,                        \
+    .try_write = try_write, .write = start_write, .shutdown = start_shutdown,  \
+    .close = close_transport, .push_name = push_name,                          \
+    .set_nodelay = set_nodelay                                                 \
   }
 
 static const neap_transport_kind kinds[] = {
@@ -245,8 +287,37 @@ uv_stream_t *neap_uv_transport_stream(neap_transport *transport) {
              : NULL;
 }
 
+/* The system forgets who it was when both sides have closed. */
+void neap_uv_transport_connected(neap_transport *transport) {
+  uv_transport *t = of(transport);
+  struct sockaddr_in6 peer;
+  int length = sizeof peer;
+  if (t->uv.handle.type == UV_TCP &&
+      uv_tcp_getpeername(&t->uv.tcp, (struct sockaddr *)&peer, &length) == 0) {
+    t->peer = peer;
+  }
+}
+
+int neap_reuse_port(const uv_handle_t *handle) {
+#ifdef SO_REUSEPORT
+  uv_os_fd_t fd = -1;
+  int on = 1;
+  int err = uv_fileno(handle, &fd);
+  if (err == 0 && setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on)) {
+    err = uv_translate_sys_error(errno);
+  }
+  return err;
+#else
+  (void)handle;
+  return UV_ENOTSUP;
+#endif
+}
+
 static void on_connected(uv_connect_t *request, int status) {
   uv_transport *t = request->handle->data;
+  if (status == 0) {
+    neap_uv_transport_connected(&t->base);
+  }
   if (t->base.sink != NULL) {
     t->base.sink->kind->connected(t->base.sink, status);
   }
@@ -255,6 +326,9 @@ static void on_connected(uv_connect_t *request, int status) {
 int neap_uv_transport_connect(neap_transport *transport,
                               const struct sockaddr *address) {
   uv_transport *t = of(transport);
+  bool is_inet6 = address->sa_family == AF_INET6;
+  memcpy(&t->peer, address,
+         is_inet6 ? sizeof t->peer : sizeof(struct sockaddr_in));
   return uv_tcp_connect(&t->request.connect, &t->uv.tcp, address, on_connected);
 }
 

@@ -1,6 +1,7 @@
 -- Connections and servers.
 local neap = require "neap"
 local net = require "neap.net"
+local fs = require "neap.fs"
 local in_loop = require "spec.support.loop"
 local process = require "spec.support.process"
 
@@ -136,7 +137,7 @@ describe("net.listen", function()
     local _, port = server:sockname()
     local err = fails_with("EADDRINUSE", net.listen, "127.0.0.1", port, echo)
     assert.matches("127.0.0.1:" .. port, err.message)
-    fails_with("EADDRNOTAVAIL", net.listen, "192.0.2.1", 0, echo)
+    fails_with("EADDRNOTAVAIL", net.listen, "203.0.113.1", 0, echo)
   end))
 
   it("does not hold a virtual clock while nobody waits for it", in_loop(function()
@@ -216,6 +217,237 @@ describe("net.connect", function()
     assert.matches("#3 to 'listen' %(function expected", message_of(net.listen, "127.0.0.1", 0))
     assert.matches("'max_connections' of 'listen'",
       message_of(net.listen, "127.0.0.1", 0, print, { max_connections = 0 }))
+  end))
+end)
+
+--- Calls body while the resolver answers with these addresses.
+local function with_addresses(addresses, body)
+  local getaddrinfo = neap.dns.getaddrinfo
+  local _ <close> = setmetatable({}, {
+    __close = function() neap.dns.getaddrinfo = getaddrinfo end,
+  })
+  neap.dns.getaddrinfo = function()
+    local entries = {}
+    for i, address in ipairs(addresses) do entries[i] = { addr = address } end
+    return entries
+  end
+  return body()
+end
+
+describe("net.connect to a name with several addresses", function()
+  it("goes on to the next when one refuses", in_loop(function()
+    local server <close> = net.listen("127.0.0.2", 0, echo)
+    local _, port = server:sockname()
+    with_addresses({ "127.0.0.1", "127.0.0.2", "127.0.0.3" }, function()
+      local stream <close> = net.connect("name", port)
+      assert.are.equal("127.0.0.2", (stream:peername()))
+    end)
+  end))
+
+  it("tells why each of them failed", in_loop(function()
+    with_addresses({ "127.0.0.1", "127.0.0.2" }, function()
+      local err = fails_with("ECONNREFUSED", net.connect, "name", 1)
+      assert.are.equal("connect", err.syscall)
+      assert.are.equal(111, err.errno)
+      assert.are.equal(2, #err.errors)
+      assert.matches("connect 'name:1': no address of 2 answers: connect '127.0.0.1:1': .*; "
+        .. "connect '127.0.0.2:1': ", err.message)
+    end)
+    with_addresses({ "127.0.0.1" }, function()
+      local err = fails_with("ECONNREFUSED", net.connect, "name", 1)
+      assert.are.equal("connect '127.0.0.1:1': connection refused (ECONNREFUSED)", err.message)
+    end)
+  end))
+
+  it("takes the families in turn, the first one's first", in_loop(function()
+    local order = {}
+    with_addresses({ "127.0.0.1", "127.0.0.2", "::2:1", "127.0.0.3" }, function()
+      local _, err = pcall(net.connect, "name", 1)
+      for i, each in ipairs(err.errors) do order[i] = each.message:match "'(.-):1'" end
+    end)
+    assert.are.same({ "127.0.0.1", "::2:1", "127.0.0.2", "127.0.0.3" }, order)
+  end))
+
+  --- body(port): with a server on 127.0.0.2 and 127.0.0.3 that takes no more connections, so
+  --- that they wait, and one on 127.0.0.1 that does. On the real clock: who connects holds the
+  --- other.
+  local function with_silent_server(body)
+    return function()
+      local problem
+      neap.run(function()
+        local silent <close> = with_addresses({ "127.0.0.2", "127.0.0.3" }, function()
+          return net.listen("name", 0, function(stream) stream:read() end,
+            { backlog = 1, max_connections = 1 })
+        end)
+        local _, port = silent:sockname()
+        local _ <close> = net.listen("127.0.0.1", port, echo)
+        local fillers <close> = neap.task_group()
+        for i = 1, 12 do
+          fillers:create_task(function()
+            local _ <close> = net.connect("127.0.0." .. 2 + i % 2, port)
+            neap.event():wait()
+          end)
+          neap.sleep(0.01) -- for the server to take one, which makes room for another
+        end
+        local ok, err = pcall(body, port)
+        fillers:cancel()
+        if not ok then problem = err end
+      end)
+      if problem then error(problem, 0) end
+    end
+  end
+
+  local function descriptors() return #fs.readdir "/proc/self/fd" end
+
+  it("tries the next as well after a while, and drops who comes late #plain",
+    with_silent_server(function(port)
+      with_addresses({ "127.0.0.2", "127.0.0.1" }, function()
+        local before = descriptors()
+        local stream = net.connect("name", port, { happy_eyeballs_delay = 0.01 })
+        assert.are.equal("127.0.0.1", (stream:peername()))
+        stream:close()
+        neap.sleep(0.01)
+        assert.are.equal(before, descriptors())
+      end)
+    end))
+
+  it("or one after the other, if it is told so #plain", with_silent_server(function(port)
+    with_addresses({ "127.0.0.2", "127.0.0.1" }, function()
+      local connected = neap.move_on_after(0.3, net.connect, "name", port,
+        { happy_eyeballs_delay = false })
+      assert.is_false(connected)
+    end)
+  end))
+
+  it("is cancelled with all that it tries #plain", with_silent_server(function(port)
+    with_addresses({ "127.0.0.2", "127.0.0.3" }, function()
+      local before = descriptors()
+      local task = neap.create_task(net.connect, "name", port, { happy_eyeballs_delay = 0.01 })
+      neap.sleep(0.05)
+      assert.are.equal(before + 2, descriptors())
+      task:cancel()
+      assert.is_true(neap.is(select(2, pcall(task.await, task)), neap.CancelledError))
+      neap.sleep(0.01)
+      assert.are.equal(before, descriptors())
+    end)
+  end))
+end)
+
+describe("options of connections and servers", function()
+  it("limit is the longest line of a stream", in_loop(function()
+    local server <close> = net.listen("127.0.0.1", 0, function(stream)
+      local ok, err = pcall(stream.read_line, stream)
+      stream:write(ok and "ok" or neap.is(err, neap.LimitOverrunError) and "overrun" or "?", "\n")
+      stream:write(stream:read_line(100), "\n")
+    end, { limit = 3 })
+    local host, port = server:sockname()
+    local stream <close> = net.connect(host, port, { limit = 7 })
+    stream:write "1234\n"
+    assert.are.equal("overrun", stream:read_line())
+    assert.are.equal("1234", stream:read_line())
+    local path = os.tmpname()
+    os.remove(path)
+    local local_server <close> = net.listen_unix(path, echo, { limit = 2 })
+    local other <close> = net.connect_unix(path, { limit = 2 })
+    other:write "ab\nc"
+    assert.are.equal("ab", other:read_line())
+    assert.is_not_nil(local_server:sockname())
+  end))
+
+  it("reuse_port lets servers share a port, if all say so", in_loop(function()
+    local served = {}
+    local function serve(name)
+      return function(stream)
+        served[name] = (served[name] or 0) + 1
+        stream:write "x"
+      end
+    end
+    local first <close> = net.listen("127.0.0.1", 0, serve "first", { reuse_port = true })
+    local _, port = first:sockname()
+    fails_with("EADDRINUSE", net.listen, "127.0.0.1", port, echo)
+    local second <close> = net.listen("127.0.0.1", port, serve "second", { reuse_port = true })
+    for _ = 1, 64 do
+      local stream <close> = net.connect("127.0.0.1", port)
+      assert.are.equal("x", stream:read())
+    end
+    assert.are.equal(64, served.first + served.second)
+    second:close()
+  end))
+
+  it("family chooses among the addresses of a name", in_loop(function()
+    local server <close> = net.listen("127.0.0.1", 0, echo)
+    local _, port = server:sockname()
+    local stream <close> = net.connect("localhost", port, { family = "inet" })
+    assert.are.equal("127.0.0.1", (stream:peername()))
+  end))
+
+  it("of a wrong kind are refused", in_loop(function()
+    for option, value in pairs { limit = 0, family = "inet5", happy_eyeballs_delay = -1 } do
+      assert.matches("bad option '" .. option .. "' of 'connect'",
+        message_of(net.connect, "127.0.0.1", 1, { [option] = value }))
+    end
+    for option, value in pairs { limit = 1.5, reuse_port = 1, backlog = "x" } do
+      assert.matches("bad option '" .. option .. "' of 'listen'",
+        message_of(net.listen, "127.0.0.1", 0, echo, { [option] = value }))
+    end
+    assert.matches("needs an address", message_of(net.udp, nil, nil, { reuse_port = true }))
+  end))
+end)
+
+describe("a server on a name with several addresses", function()
+  it("listens on each, on the same port", in_loop(function()
+    with_addresses({ "127.0.0.1", "127.0.0.2", "127.0.0.1" }, function()
+      local server <close> = net.listen("name", 0, echo, { max_connections = 1 })
+      local host, port = server:sockname()
+      assert.are.equal("127.0.0.1", host)
+      local first = net.connect("127.0.0.1", port)
+      first:write "1\n"
+      assert.are.equal("1", first:read_line())
+      local second <close> = net.connect("127.0.0.2", port)
+      second:write "2\n"
+      for _ = 1, 100 do neap.sleep(0) end
+      assert.matches("connections: 1", tostring(server))
+      first:close()
+      assert.are.equal("2", second:read_line())
+    end)
+  end))
+
+  it("does without a family that the machine lacks, but not without all", in_loop(function()
+    with_addresses({ "203.0.113.1", "127.0.0.1" }, function()
+      local server <close> = net.listen("name", 0, echo)
+      assert.are.equal("127.0.0.1", (server:sockname()))
+    end)
+    with_addresses({ "203.0.113.1", "203.0.113.2" }, function()
+      fails_with("EADDRNOTAVAIL", net.listen, "name", 0, echo)
+    end)
+    local server <close> = net.listen("127.0.0.2", 0, echo)
+    with_addresses({ "127.0.0.1", "127.0.0.2" }, function()
+      local _, port = server:sockname()
+      fails_with("EADDRINUSE", net.listen, "name", port, echo)
+      local again <close> = net.listen("127.0.0.1", port, echo) -- nothing was left behind
+      assert.is_not_nil(again)
+    end)
+  end))
+end)
+
+describe("peername", function()
+  it("is known as long as the stream is open, whoever has gone", in_loop(function()
+    local host, port, name, problem
+    local server <close> = net.listen("127.0.0.1", 0, function(stream)
+      stream:read_all()
+      stream:shutdown()
+      host, port = stream:peername()
+    end)
+    local stream = net.connect(server:sockname())
+    name = table.pack(stream:sockname())
+    stream:shutdown()
+    assert.is_nil(stream:read())
+    assert.are.same({ server:sockname() }, { stream:peername() })
+    assert.are.same(name, { host, port, n = 2 })
+    stream:close()
+    problem = select(2, pcall(stream.peername, stream))
+    assert.are.equal("EBADF", problem.code)
+    assert.are.equal("getpeername", problem.syscall)
   end))
 end)
 

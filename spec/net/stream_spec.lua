@@ -1,8 +1,13 @@
--- What every stream does, on each of what carries its bytes.
+-- What every stream does, on each of what carries its bytes; and what is said of some of them.
+local certificates = require "spec.support.certificates"
+local contract = require "spec.support.stream_contract"
+local fs = require "neap.fs"
+local in_loop = require "spec.support.loop"
 local neap = require "neap"
 local net = require "neap.net"
-local in_loop = require "spec.support.loop"
+local process = require "neap.process"
 local testing = require "neap.testing"
+local tls = require "neap.tls"
 
 --- Two connected streams, and what closes what they needed.
 local function connected(listen, connect)
@@ -28,231 +33,161 @@ local function unix_path()
   return path
 end
 
+local function tls_options()
+  local files = certificates()
+  return { cert_file = files.server, key_file = files.key }
+end
+
+local ALL = { both = true, waits = true, slow = true, ends = true }
+local ONE_WAY = { waits = true, slow = true, ends = true }
+
+-- can: of what the contract's tests need; make() -> a, b, close
 local KINDS = {
-  memory = function()
+  memory = { can = ALL, make = function()
     local a, b = testing.memory_stream()
     return a, b, function()
       a:close()
       b:close()
     end
-  end,
-  tcp = function()
+  end },
+  tcp = { can = ALL, make = function()
     return connected(function(handler) return net.listen("127.0.0.1", 0, handler) end,
       function(server) return net.connect(server:sockname()) end)
-  end,
-  unix = function()
+  end },
+  unix = { can = ALL, make = function()
     local path = unix_path()
     return connected(function(handler) return net.listen_unix(path, handler) end,
       function() return net.connect_unix(path) end)
-  end,
+  end },
+  TLS = { can = ALL, make = function()
+    return connected(
+      function(handler) return tls.listen("127.0.0.1", 0, handler, tls_options()) end,
+      function(server)
+        local host, port = server:sockname()
+        return tls.connect(host, port, { ca_file = certificates().ca })
+      end)
+  end },
+  ["pipes of a child"] = { can = ONE_WAY, make = function()
+    local child = process.spawn { "cat", env = { PATH = os.getenv "PATH" } }
+    return child.stdin, child.stdout, function() child:__close() end
+  end },
 }
 
---- Lets libuv have several turns. A sleep would not do: whoever waits for a socket holds
---- the virtual clock.
-local function pause()
-  for _ = 1, 200 do neap.sleep(0) end
+local function fits(test, can)
+  for need in pairs(test.needs) do
+    if not can[need] then return false end
+  end
+  return true
 end
 
--- More than the system keeps of what was written and not read.
-local MUCH = 16000000
+for _, name in ipairs { "memory", "tcp", "unix", "TLS", "pipes of a child" } do
+  describe("a stream: " .. name, function()
+    for _, test in ipairs(contract) do
+      if fits(test, KINDS[name].can) then
+        it(test.title, in_loop(function()
+          local a, b, close = KINDS[name].make()
+          test.body(a, b)
+          close()
+        end))
+      end
+    end
+  end)
+end
+
+-- ---- standard descriptors: the tests run in children ----
+
+--- What comes from a child goes back to it, however much.
+local function send_back(words)
+  local child <close> = process.spawn(words)
+  local queue = neap.queue()
+  local group <close> = neap.task_group()
+  group:create_task(function()
+    for data in function() return child.stdout:read() end do queue:put_nowait(data) end
+    queue:shutdown()
+  end)
+  group:create_task(function()
+    local ok, data = pcall(queue.get, queue)
+    while ok do
+      if not pcall(child.stdin.write, child.stdin, data) then return end
+      ok, data = pcall(queue.get, queue)
+    end
+    child.stdin:close()
+  end)
+end
+
+local CHILD = ("'%s/neap' spec/support/stream_contract_child.lua"):format(os.getenv "NEAP_BUILD")
+
+local DESCRIPTORS = {
+  ["pipes of the program"] = { can = { waits = true, slow = true }, run = function(command, dir)
+    local fifo = dir .. "/fifo"
+    process.run { "sh", "-c", ("mkfifo '%s' && exec %s <>'%s' >'%s'")
+      :format(fifo, command, fifo, fifo), check = true, timeout = 60 }
+  end },
+  ["a terminal"] = { can = { waits = true }, run = function(command)
+    send_back { "script", "-qec", ("stty raw -echo && exec %s"):format(command), "/dev/null",
+      stderr = "null" }
+  end },
+  -- At the end of a file the reader is told so, once and for all.
+  ["files"] = { can = { ends = true }, apart = true, run = function(command, dir)
+    local file = dir .. "/file"
+    process.run { "sh", "-c", ("exec %s >'%s' <'%s'"):format(command, file, file), check = true,
+      timeout = 60 }
+  end },
+}
+
+--- The results of these tests, all in one child.
+local function run_in_child(kind, numbers)
+  local dir = fs.mkdtemp()
+  kind.run(("%s '%s/results' %s"):format(CHILD, dir, table.concat(numbers, " ")), dir)
+  local results = {}
+  for number, result in fs.read_file(dir .. "/results"):gmatch "(%d+)\t([^\n]*)\n" do
+    results[tonumber(number)] = result
+  end
+  process.run { "rm", "-rf", dir, env = { PATH = os.getenv "PATH" } }
+  return results
+end
+
+local function check_in_child(kind, numbers)
+  local results = run_in_child(kind, numbers)
+  for _, number in ipairs(numbers) do
+    assert.are.equal("ok", results[number] or "nothing: the child has ended",
+      contract[number].title)
+  end
+end
+
+for _, name in ipairs { "pipes of the program", "a terminal", "files" } do
+  describe("a standard stream: " .. name, function()
+    local kind, together = DESCRIPTORS[name], {}
+    local function possible()
+      if name == "a terminal"
+          and process.run({ "script", "-qec", "true", "/dev/null" }).code ~= 0 then
+        pending "the system has no pseudo-terminals"
+      end
+    end
+    for number, test in ipairs(contract) do
+      if fits(test, kind.can) then
+        if test.final or kind.apart then
+          it(test.title, in_loop(function()
+            possible()
+            check_in_child(kind, { number })
+          end))
+        else
+          together[#together + 1] = number
+        end
+      end
+    end
+    if #together == 0 then return end
+    it(("does what else all streams do (%d tests)"):format(#together), in_loop(function()
+      possible()
+      check_in_child(kind, together)
+    end))
+  end)
+end
 
 local function error_of(fn, ...)
   local ok, err = pcall(fn, ...)
   assert.is_false(ok)
   return err
-end
-
-local function fails(class, fn, ...)
-  local err = error_of(fn, ...)
-  assert.is_true(neap.is(err, class), tostring(err))
-  return err
-end
-
-for _, kind in ipairs { "memory", "tcp", "unix" } do
-  describe("a stream: " .. kind, function()
-    --- body(a, b) with two ends, in a loop.
-    local function with(body)
-      return in_loop(function(...)
-        local a, b, close = KINDS[kind]()
-        body(a, b, ...)
-        close()
-      end)
-    end
-
-    it("carries bytes both ways, zero bytes too", with(function(a, b)
-      a:write("ab\0c", 1, 2.5)
-      b:write("")
-      b:write("x")
-      assert.are.equal("ab\0c12.5", b:read_exactly(8))
-      assert.are.equal("x", a:read())
-    end))
-
-    it("read gives what is there, at most max bytes", with(function(a, b)
-      a:write "abcdef"
-      assert.are.equal("a", b:read(1))
-      assert.are.equal("bc", b:read(2))
-      assert.are.equal("def", b:read(100))
-    end))
-
-    it("read waits for the first bytes only", with(function(a, b)
-      local reader = neap.create_task(b.read, b)
-      neap.sleep(0)
-      assert.is_false(reader:done())
-      a:write "x"
-      assert.are.equal("x", reader:await())
-    end))
-
-    it("read_line takes the end of a line away, \\r too, and not the rest", with(function(a, b)
-      a:write("one\ntwo\r\n\n\rthree\r\r\nlast")
-      a:shutdown()
-      local lines = {}
-      for line in b:lines() do lines[#lines + 1] = line end
-      assert.are.same({ "one", "two", "", "\rthree\r", "last" }, lines)
-      assert.is_nil(b:read_line())
-      assert.is_nil(b:read())
-    end))
-
-    it("read_until finds a separator that arrives byte by byte", with(function(a, b)
-      local reader = neap.create_task(b.read_until, b, "--x")
-      for byte in ("-ab---x-rest"):gmatch "." do
-        a:write(byte)
-        pause()
-      end
-      assert.are.equal("-ab---x", reader:await())
-      assert.are.equal("-rest", b:read_exactly(5))
-    end))
-
-    it("read_all reads to the end, however much", with(function(a, b)
-      local reader = neap.create_task(b.read_all, b)
-      local piece = ("0123456789"):rep(100)
-      for _ = 1, 500 do a:write(piece) end
-      a:shutdown()
-      assert.is_true(piece:rep(500) == reader:await())
-      assert.are.equal("", b:read_all())
-    end))
-
-    it("IncompleteReadError has what there was", with(function(a, b)
-      a:write "abc"
-      a:shutdown()
-      local err = fails(neap.IncompleteReadError, b.read_exactly, b, 5)
-      assert.are.same({ "abc", 5 }, { err.partial, err.expected })
-      assert.are.equal("3 bytes of 5", err.message)
-    end))
-
-    it("read_until without its separator is an IncompleteReadError", with(function(a, b)
-      a:write "abc"
-      a:shutdown()
-      local err = fails(neap.IncompleteReadError, b.read_until, b, "\n")
-      assert.are.equal("abc", err.partial)
-      err = fails(neap.IncompleteReadError, b.read_until, b, "\n")
-      assert.are.equal("", err.partial)
-    end))
-
-    it("LimitOverrunError leaves everything to be read", with(function(a, b)
-      a:write("12345\n")
-      fails(neap.LimitOverrunError, b.read_line, b, 4)
-      fails(neap.LimitOverrunError, b.read_until, b, "\n", 4)
-      assert.are.equal("12345", b:read_line(5))
-      neap.create_task(function() a:write(("x"):rep(70000)) end)
-      fails(neap.LimitOverrunError, b.read_line, b)
-      assert.are.equal(70000, #b:read_exactly(70000))
-    end))
-
-    it("a cancelled read loses nothing", with(function(a, b)
-      a:write "abc"
-      local reader = neap.create_task(b.read_exactly, b, 6)
-      pause()
-      reader:cancel()
-      fails(neap.CancelledError, reader.await, reader)
-      a:write "def"
-      assert.are.equal("abcdef", b:read_exactly(6))
-    end))
-
-    it("a second reader is told so", with(function(a, b)
-      local reader = neap.create_task(b.read, b)
-      neap.sleep(0)
-      assert.matches("another task is reading", error_of(b.read_line, b))
-      a:write "x"
-      assert.are.equal("x", reader:await())
-    end))
-
-    it("a writer waits while the other side is slow, and then all arrives", with(function(a, b)
-      local writer = neap.create_task(a.write, a, ("x"):rep(MUCH), "y")
-      pause()
-      assert.is_false(writer:done())
-      local data = b:read_exactly(MUCH + 1)
-      writer:await()
-      assert.are.equal(MUCH + 1, #data)
-      assert.are.equal("xy", data:sub(-2))
-    end))
-
-    it("writers take turns, in their order", with(function(a, b)
-      local letters = { "a", "b", "c" }
-      for _, letter in ipairs(letters) do
-        neap.create_task(a.write, a, letter:rep(MUCH), "\n")
-      end
-      for _, letter in ipairs(letters) do
-        assert.is_true(b:read_exactly(MUCH + 1) == letter:rep(MUCH) .. "\n")
-      end
-    end))
-
-    it("a cancelled write closes the stream, whoever else writes", with(function(a, b)
-      local writer = neap.create_task(a.write, a, ("x"):rep(MUCH))
-      local second = neap.create_task(a.write, a, "y")
-      pause()
-      writer:cancel()
-      fails(neap.CancelledError, writer.await, writer)
-      fails(neap.OSError, second.await, second)
-      assert.are.equal("ECANCELED", fails(neap.OSError, a.write, a, "z").code)
-      pcall(b.read_all, b)
-    end))
-
-    it("close ends who reads and who writes with an error", with(function(a, b)
-      local reader = neap.create_task(b.read, b)
-      local writer = neap.create_task(b.write, b, ("x"):rep(MUCH))
-      pause()
-      b:close()
-      b:close()
-      assert.are.equal("EBADF", fails(neap.OSError, reader.await, reader).code)
-      fails(neap.OSError, writer.await, writer)
-      for _, name in ipairs { "read", "read_all", "read_line", "write", "shutdown" } do
-        local argument = name == "write" and "x" or nil
-        assert.are.equal("EBADF", fails(neap.OSError, b[name], b, argument).code)
-      end
-      fails(neap.OSError, b.peername, b)
-      a:read_all()
-    end))
-
-    it("shutdown says the end, and reading goes on", with(function(a, b)
-      a:write "question"
-      a:shutdown()
-      a:shutdown()
-      assert.are.equal("question", b:read_all())
-      b:write "answer"
-      assert.are.equal("answer", a:read())
-      assert.are.equal("EPIPE", fails(neap.OSError, a.write, a, "x").code)
-    end))
-
-    it("read(0) is an empty string, at once", with(function(a)
-      assert.are.equal("", a:read(0))
-    end))
-
-    it("misuse is an argument error", with(function(a)
-      assert.matches("#1 to 'read'", error_of(function() a:read(-1) end))
-      assert.matches("#1 to 'read_exactly'", error_of(function() a:read_exactly(-1) end))
-      assert.matches("the separator is empty", error_of(function() a:read_until "" end))
-      assert.matches("#2 to 'write'", error_of(function() a:write("x", {}) end))
-      assert.matches("neap.Stream expected", error_of(a.read, 5))
-    end))
-
-    it("the tree of tasks says what a reader waits for", with(function(a, b)
-      local reader = neap.create_task(b.read, b)
-      neap.sleep(0)
-      assert.matches("read from", neap.format_tasks())
-      a:write "x"
-      reader:await()
-    end))
-  end)
 end
 
 describe("a stream in memory", function()
@@ -323,7 +258,7 @@ describe("a stream in memory", function()
       local a, b = testing.memory_stream()
       neap.create_task(a.write, a, ("x"):rep(100000))
       neap.create_task(a.read, a)
-      pause()
+      for _ = 1, 200 do neap.sleep(0) end
       b:write "x"
     end)
     collectgarbage()

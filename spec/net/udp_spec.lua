@@ -38,6 +38,19 @@ describe("net.udp", function()
     assert.are.equal("y", (a:receive()))
   end))
 
+  it("reuse_port lets sockets share a port, if all say so", in_loop(function()
+    local a <close> = net.udp("127.0.0.1", 0, { reuse_port = true })
+    local _, port = a:sockname()
+    assert.are.equal("EADDRINUSE", code_of(net.udp, "127.0.0.1", port))
+    local b <close> = net.udp("127.0.0.1", port, { reuse_port = true })
+    local sender <close> = net.udp()
+    local tasks = { neap.create_task(a.receive, a), neap.create_task(b.receive, b) }
+    sender:send("x", "127.0.0.1", port)
+    neap.wait(tasks, { return_when = "FIRST_COMPLETED" })
+    assert.is_true(tasks[1]:done() ~= tasks[2]:done())
+    for _, task in ipairs(tasks) do task:cancel() end
+  end))
+
   it("looks names up", in_loop(function()
     local b <close> = net.udp("127.0.0.1", 0)
     local a <close> = net.udp("127.0.0.1", 0)

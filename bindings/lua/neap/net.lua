@@ -36,66 +36,159 @@ local function check_handler(value, index, what)
   end
 end
 
+--- What the options are, with a check for each.
+local function is_count(value) return math.type(value) == "integer" and value >= 1 end
+local function is_boolean(value) return type(value) == "boolean" end
+local function is_delay(value)
+  return value == false or type(value) == "number" and value >= 0 and value < math.huge
+end
+local function is_family(value) return value == "inet" or value == "inet6" end
+
+local COUNT = { is_count, "a positive integer" }
+local BOOLEAN = { is_boolean, "a boolean" }
+
+local CONNECT_OPTIONS = {
+  family = { is_family, "'inet' or 'inet6'" }, limit = COUNT,
+  happy_eyeballs_delay = { is_delay, "seconds or false" },
+}
+local UNIX_OPTIONS = { limit = COUNT }
+local LISTEN_UNIX_OPTIONS = { backlog = COUNT, limit = COUNT, max_connections = COUNT }
+local LISTEN_OPTIONS = {
+  backlog = COUNT, limit = COUNT, max_connections = COUNT, reuse_port = BOOLEAN,
+}
+local UDP_OPTIONS = { broadcast = BOOLEAN, reuse_address = BOOLEAN, reuse_port = BOOLEAN }
+
 local function check_options(options, known, index, what)
   if options == nil then return {} end
   if type(options) ~= "table" then
     error(("bad argument #%d to '%s' (table expected, got %s)")
       :format(index, what, type(options)), 3)
   end
-  for name in pairs(options) do
-    if not known[name] then
+  for name, value in pairs(options) do
+    local check = known[name]
+    if not check then
       error(("'%s' has no option '%s'"):format(what, tostring(name)), 3)
+    elseif not check[1](value) then
+      error(("bad option '%s' of '%s' (%s expected)"):format(name, what, check[2]), 3)
     end
   end
   return options
-end
-
-local function check_number(options, name, what)
-  local value = options[name]
-  if value ~= nil and (math.type(value) ~= "integer" or value < 1) then
-    error(("bad option '%s' of '%s' (a positive integer expected)"):format(name, what), 3)
-  end
-  return value
 end
 
 -- Hosts that are all addresses of this machine. The system's resolver has "*" for the loopback.
 local ALL = { [""] = true, ["*"] = true }
 
 --- The addresses of a host, as texts.
-local function resolve(host, port)
+local function resolve(host, port, family)
   if c.is_address(host) then return { host } end
-  local addresses = {}
-  for _, entry in ipairs(neap.dns.getaddrinfo(host, port, { socktype = "stream" })) do
-    addresses[#addresses + 1] = entry.addr
+  local addresses, known = {}, {}
+  local options = { socktype = "stream", family = family }
+  for _, entry in ipairs(neap.dns.getaddrinfo(host, port, options)) do
+    if not known[entry.addr] then addresses[#addresses + 1] = entry.addr end
+    known[entry.addr] = true
   end
   return addresses
 end
 
 -- ---- connections ----
 
+--- Seconds until the next address is tried as well (RFC 8305, section 8).
+local HAPPY_EYEBALLS_DELAY = 0.25
+
+--- The first address, then one of the other family, and so on in turn.
+local function interleave(addresses)
+  local families, order = { {}, {} }, {}
+  local function is_inet6(address) return address:find(":", 1, true) ~= nil end
+  for _, address in ipairs(addresses) do
+    local own = is_inet6(address) == is_inet6(addresses[1])
+    table.insert(families[own and 1 or 2], address)
+  end
+  for i = 1, math.max(#families[1], #families[2]) do
+    order[#order + 1] = families[1][i]
+    order[#order + 1] = families[2][i]
+  end
+  return order
+end
+
+--- One error for all that were raised, in the order of the addresses.
+local function combined(errors, host, port)
+  if #errors == 1 then return errors[1] end
+  local texts = {}
+  for i, err in ipairs(errors) do
+    texts[i] = is(err, neap.OSError) and err.message or tostring(err)
+  end
+  return neap.OSError {
+    message = ("connect '%s:%d': no address of %d answers: %s")
+      :format(host, port, #errors, table.concat(texts, "; ")),
+    code = errors[1].code, errno = errors[1].errno, syscall = errors[1].syscall, errors = errors,
+  }
+end
+
+--- Tries one address after the other; the next one also when the one before has not answered
+--- for a while. The first that answers is returned, and the attempts that are left cancelled.
+local function race(addresses, port, delay)
+  local errors, tasks, winner, running = {}, {}, nil, 0
+  local ended = neap.event()
+  local function attempt(i)
+    local ok, result = neap.pcall(c.connect_tcp, addresses[i], port)
+    running = running - 1
+    if not ok then
+      errors[i] = result
+    elseif winner then
+      result:close()
+    else
+      winner = result
+    end
+    ended:set()
+  end
+  local function wait_for_one(seconds)
+    ended:clear()
+    neap.move_on_after(seconds, ended.wait, ended)
+  end
+  local ok, err = pcall(neap.task_group, function(group)
+    for i = 1, #addresses do
+      running = running + 1
+      tasks[i] = group:create_task(attempt, i)
+      wait_for_one(i < #addresses and delay or math.huge)
+      if winner then break end
+    end
+    while not winner and running > 0 do wait_for_one(math.huge) end
+    for _, task in ipairs(tasks) do task:cancel() end
+  end)
+  if ok then return winner, errors end
+  if winner then winner:close() end
+  error(err, 0)
+end
+
+local function connect_to_any(host, port, addresses, delay)
+  if #addresses == 1 then return c.connect_tcp(addresses[1], port) end
+  if delay == nil then delay = HAPPY_EYEBALLS_DELAY end
+  local stream, errors = race(interleave(addresses), port, delay or math.huge)
+  if not stream then error(combined(errors, host, port), 0) end
+  return stream
+end
+
 --- connect(host, port[, options]) -> Stream
 function net.connect(host, port, options)
   check_string(host, 1, "connect")
   port = check_port(port, "connect")
-  check_options(options, {}, 3, "connect")
+  options = check_options(options, CONNECT_OPTIONS, 3, "connect")
   check_current()
-  local first
-  for _, address in ipairs(resolve(host, port)) do
-    local ok, stream = neap.pcall(c.connect_tcp, address, port)
-    if ok then return stream end
-    first = first or stream
-  end
-  error(first, 0)
+  local addresses = resolve(host, port, options.family)
+  local stream = connect_to_any(host, port, addresses, options.happy_eyeballs_delay)
+  if options.limit then c.set_limit(stream, options.limit) end
+  return stream
 end
 
---- connect_unix(path) -> Stream
-function net.connect_unix(path)
-  return c.connect_unix(path)
+--- connect_unix(path[, options]) -> Stream
+function net.connect_unix(path, options)
+  options = check_options(options, UNIX_OPTIONS, 2, "connect_unix")
+  local stream = c.connect_unix(path)
+  if options.limit then c.set_limit(stream, options.limit) end
+  return stream
 end
 
 -- ---- datagrams ----
-
-local UDP_OPTIONS = { broadcast = true, reuse_address = true }
 
 --- udp([host, port[, options]]) -> Udp
 function net.udp(host, port, options)
@@ -107,7 +200,10 @@ function net.udp(host, port, options)
     port = check_port(port, "udp")
     address = ALL[host] and "0.0.0.0" or resolve(host, port)[1]
   end
-  return c.udp(address, port, options.broadcast, options.reuse_address)
+  if options.reuse_port and not address then
+    error("option 'reuse_port' of 'udp' needs an address", 2)
+  end
+  return c.udp(address, port, options.broadcast, options.reuse_address, options.reuse_port)
 end
 
 --- Calls method(udp, ..., address, port) with the first address of a host that will do.
@@ -167,20 +263,37 @@ local function forget(server, task)
   if server.count == 0 then server.idle:set() end
 end
 
-local function accept_all(server)
-  local listener = server.listener
-  while not server.closing do
-    if server.count >= server.max_connections then
-      server.room:clear()
-      server.room:wait()
+--- Waits until there is room for one more. There are several acceptors if the host has several
+--- addresses: each may hold one connection that waits for room.
+local function wait_for_room(server)
+  while server.count >= server.max_connections do
+    server.room:clear()
+    server.room:wait()
+  end
+end
+
+local function begin(server, stream)
+  if server.count >= server.max_connections then -- another acceptor was faster
+    local ok, err = pcall(wait_for_room, server)
+    if not ok then
+      stream:close()
+      error(err, 0)
     end
+  end
+  if server.limit then c.set_limit(stream, server.limit) end
+  server.count = server.count + 1
+  server.idle:clear()
+  local task = neap.create_task(serve, server, stream)
+  server.tasks[task] = stream
+  task:add_done_callback(server.forget)
+end
+
+local function accept_all(server, listener)
+  while not server.closing do
+    wait_for_room(server)
     local ok, stream = neap.pcall(listener.accept, listener)
     if ok then
-      server.count = server.count + 1
-      server.idle:clear()
-      local task = neap.create_task(serve, server, stream)
-      server.tasks[task] = stream
-      task:add_done_callback(server.forget)
+      begin(server, stream)
     elseif server.closing then
       return
     elseif is_out_of_descriptors(stream) then
@@ -192,29 +305,53 @@ local function accept_all(server)
   end
 end
 
-local function new_server(listener, handler, options)
+local function new_server(listeners, handler, options)
   local server = setmetatable({
-    listener = listener, handler = handler, tasks = {}, count = 0, closing = false,
-    max_connections = options.max_connections or math.huge,
-    idle = neap.event(), room = neap.event(), closed = neap.event(),
+    listeners = listeners, handler = handler, tasks = {}, count = 0, closing = false,
+    max_connections = options.max_connections or math.huge, limit = options.limit,
+    idle = neap.event(), room = neap.event(), closed = neap.event(), acceptors = {},
   }, Server)
   server.forget = function(task) forget(server, task) end
   server.idle:set()
-  server.acceptor = neap.create_task(accept_all, server)
+  for i, listener in ipairs(listeners) do
+    server.acceptors[i] = neap.create_task(accept_all, server, listener)
+  end
   return server
 end
 
-local LISTEN_OPTIONS = { backlog = true, max_connections = true }
+--- A family that this machine does not have, whatever the resolver says.
+local NO_FAMILY = { EAFNOSUPPORT = true, EADDRNOTAVAIL = true }
 
-local NO_IPV6 = { EAFNOSUPPORT = true, EADDRNOTAVAIL = true }
+local function lacks_family(err)
+  return is(err, neap.OSError) and NO_FAMILY[err.code]
+end
 
---- The listener of a host; without one, of all addresses.
-local function listen_tcp(host, port, backlog)
-  if host ~= nil then return c.listen_tcp(resolve(host, port)[1], port, backlog) end
-  local ok, listener = neap.pcall(c.listen_tcp, "::", port, backlog)
-  if ok then return listener end
-  if is(listener, neap.OSError) and NO_IPV6[listener.code] then
-    return c.listen_tcp("0.0.0.0", port, backlog)
+--- Listeners on each address that there is; port 0 is the same free one for all.
+local function listen_to_each(addresses, port, ...)
+  local listeners, problem = {}, nil
+  for _, address in ipairs(addresses) do
+    local ok, listener = neap.pcall(c.listen_tcp, address, port, ...)
+    if ok then
+      listeners[#listeners + 1] = listener
+      if port == 0 then port = select(2, listener:sockname()) end
+    elseif lacks_family(listener) then
+      problem = problem or listener
+    else
+      for _, other in ipairs(listeners) do other:close() end
+      error(listener, 0)
+    end
+  end
+  if not listeners[1] then error(problem, 0) end
+  return listeners
+end
+
+--- The listeners of a host; without one, a listener on all addresses.
+local function listen_tcp(host, port, ...)
+  if host ~= nil then return listen_to_each(resolve(host, port), port, ...) end
+  local ok, listener = neap.pcall(c.listen_tcp, "::", port, ...)
+  if ok then return { listener } end
+  if lacks_family(listener) then
+    return { (c.listen_tcp("0.0.0.0", port, ...)) }
   end
   error(listener, 0)
 end
@@ -226,29 +363,25 @@ function net.listen(host, port, handler, options)
   port = check_port(port, "listen")
   check_handler(handler, 3, "listen")
   options = check_options(options, LISTEN_OPTIONS, 4, "listen")
-  check_number(options, "max_connections", "listen")
   check_current()
-  local listener = listen_tcp(host, port, check_number(options, "backlog", "listen"))
-  return new_server(listener, handler, options)
+  return new_server(listen_tcp(host, port, options.backlog, options.reuse_port), handler, options)
 end
 
 --- listen_unix(path, handler[, options]) -> Server
 function net.listen_unix(path, handler, options)
   check_string(path, 1, "listen_unix")
   check_handler(handler, 2, "listen_unix")
-  options = check_options(options, LISTEN_OPTIONS, 3, "listen_unix")
-  check_number(options, "max_connections", "listen_unix")
+  options = check_options(options, LISTEN_UNIX_OPTIONS, 3, "listen_unix")
   check_current()
-  local listener = c.listen_unix(path, check_number(options, "backlog", "listen_unix"))
-  return new_server(listener, handler, options)
+  return new_server({ c.listen_unix(path, options.backlog) }, handler, options)
 end
 
 --- server:close(): no more connections are taken; those that are there go on
 function Server:close()
   if self.closing then return end
   self.closing = true
-  self.listener:close()
-  self.acceptor:cancel()
+  for _, listener in ipairs(self.listeners) do listener:close() end
+  for _, acceptor in ipairs(self.acceptors) do acceptor:cancel() end
   self.closed:set()
 end
 
@@ -260,7 +393,7 @@ end
 
 --- server:sockname() -> host, port; or path
 function Server:sockname()
-  return self.listener:sockname()
+  return self.listeners[1]:sockname()
 end
 
 --- server:serve_forever(): until it is closed; closes it if the caller is cancelled

@@ -71,8 +71,8 @@ end
 local clients = setmetatable({}, { __mode = "k" })
 local DEFAULT = {}
 
-local function client_context(options, level)
-  local key = next(options) == nil and DEFAULT or options
+local function client_context(options, key, level)
+  if next(options) == nil then key = DEFAULT end
   local context = clients[key]
   if not context then
     context = new_context(options, false, level + 1)
@@ -90,12 +90,22 @@ local function shake_hands(context, stream, server_name)
   }, 0)
 end
 
+--- The options of TLS, and those that are left for neap.net.
+local function split(options, level)
+  local for_tls, for_net = {}, {}
+  if type(options) ~= "table" then return check_options(options, level + 1), for_net end
+  for name, value in pairs(options) do
+    if OPTIONS[name] then for_tls[name] = value else for_net[name] = value end
+  end
+  return check_options(for_tls, level + 1), for_net
+end
+
 --- connect(host, port[, options]) -> Stream
 function tls.connect(host, port, options)
-  options = check_options(options, 2)
-  local context = client_context(options, 2)
-  local stream = neap.net.connect(host, port)
-  local ok, err = neap.pcall(shake_hands, context, stream, options.server_name or host)
+  local for_tls, for_net = split(options, 2)
+  local context = client_context(for_tls, options, 2)
+  local stream = neap.net.connect(host, port, for_net)
+  local ok, err = neap.pcall(shake_hands, context, stream, for_tls.server_name or host)
   if ok then return stream end
   stream:close()
   error(err, 0)
@@ -107,7 +117,7 @@ function tls.wrap(stream, options)
   if not options.server_name and options.verify ~= false then
     error("option 'server_name' of TLS: whose certificate is expected?", 2)
   end
-  return shake_hands(client_context(options, 2), stream, options.server_name)
+  return shake_hands(client_context(options, options, 2), stream, options.server_name)
 end
 
 --- Seconds a client may take to shake hands.
@@ -118,12 +128,8 @@ function tls.listen(host, port, handler, options)
   if type(handler) ~= "function" then
     error(("bad argument #3 to 'listen' (function expected, got %s)"):format(type(handler)), 2)
   end
-  options = options or {}
-  local for_net, for_tls = {}, {}
-  for name, value in pairs(options) do
-    if OPTIONS[name] then for_tls[name] = value else for_net[name] = value end
-  end
-  local context = new_context(check_options(for_tls, 2), true, 2)
+  local for_tls, for_net = split(options, 2)
+  local context = new_context(for_tls, true, 2)
   local function serve(stream)
     -- A client that cannot shake hands, or does not want to, is not our error.
     local ok, err = neap.pcall(neap.wait_for, shake_hands, HANDSHAKE_TIMEOUT, context, stream)
