@@ -16,6 +16,7 @@
 #include "runtime/neap.h"
 #include "runtime/resume.h"
 #include "runtime/trace.h"
+#include "runtime/unwind.h"
 
 /* An impossible state: say where and abort, in release builds too. */
 #define NEAP_CHECK(condition)                                                  \
@@ -130,6 +131,7 @@ struct neap_runtime {
   /* resume.c */
   const neap_entry *entry;       /* innermost coroutine entered; NULL outside */
   lua_State *volatile executing; /* its thread, for neap_interrupt */
+  neap_unwinding *unwinding;     /* unwind.c */
   unsigned closing;              /* depth of neap_close_coroutine */
   bool parking;                  /* the yield under way comes from neap_park */
   bool delivering;               /* the resumption under way is a wake-up */

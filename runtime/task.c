@@ -17,7 +17,7 @@
 #include "runtime/resume.h"
 #include "runtime/scope.h"
 #include "runtime/track.h"
-#include "runtime/version.h"
+#include "runtime/unwind.h"
 
 /* A lua_resume inside a lua_resume costs C stack, of which Lua allows 200
  * levels (LUAI_MAXCCALLS). */
@@ -268,8 +268,7 @@ static void after_resume(lua_State *L, neap_task *task, int status) {
     neap_trace_add(&rt->trace, task->id, NEAP_EVENT_WAITING);
     deliver_request(L, task);
   } else {
-    neap_reset_thread(task->co);
-    lua_settop(task->co, 0);
+    neap_unwind(L, rt, task->co, false);
     lua_rawgeti(L, LUA_REGISTRYINDEX, rt->foreign_yield_ref);
     fail(L, task);
   }
@@ -432,9 +431,10 @@ void neap_task_abandon(lua_State *L, neap_task *task) {
     wait->kind->abandon(wait);
   }
   if (lua_status(task->co) == LUA_YIELD) {
-    neap_reset_thread(task->co);
+    neap_unwind(L, rt, task->co, true);
+  } else {
+    lua_settop(task->co, 0); /* not started */
   }
-  lua_settop(task->co, 0);
   forget_outcome(L, task);
   task->end = NEAP_FUTURE_CANCELLED;
   finish(L, task, false);
