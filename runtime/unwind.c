@@ -110,8 +110,7 @@ static int resume(lua_State *L, neap_runtime *rt, lua_State *co) {
   return status;
 }
 
-void neap_unwind(lua_State *L, neap_runtime *rt, lua_State *co,
-                 bool waits) {
+void neap_unwind(lua_State *L, neap_runtime *rt, lua_State *co, bool waits) {
   neap_unwinding unwinding;
   neap_unwinding *outer = rt->unwinding;
   int status = lua_checkstack(co, 1) ? LUA_YIELD : LUA_OK;
