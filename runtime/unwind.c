@@ -14,6 +14,7 @@
 #include "runtime/enter.h"
 #include "runtime/runtime.h"
 #include "runtime/version.h"
+#include "runtime/wait.h"
 
 /* Lua allows 200 nested C calls. More errors are those of handlers that yield. */
 enum { MAX_CALLS = 200, MAX_ERRORS = 250 };
@@ -83,7 +84,7 @@ static void leave(lua_State *L, lua_Debug *ar) {
   const void *function = function_of(L, ar);
   for (int i = 0; i < unwinding->count; i++) {
     if (is_back_in(L, &unwinding->callers[i], function)) {
-      lua_yield(L, 0);
+      neap_yield_in_hook(L);
       return;
     }
   }

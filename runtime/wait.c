@@ -109,6 +109,10 @@ int neap_yield_values(lua_State *L) {
   return lua_yieldk(L, lua_gettop(L), 0, NULL);
 }
 
+void neap_yield_in_hook(lua_State *L) {
+  lua_yieldk(L, 0, 0, NULL);
+}
+
 static void make_ready(neap_task *task, neap_outcome outcome) {
   neap_runtime *rt = task->future.rt;
   NEAP_CHECK(task->phase == NEAP_TASK_PARKED);

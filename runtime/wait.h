@@ -84,6 +84,10 @@ int neap_pass_through(lua_State *L, lua_KContext ctx, lua_KFunction k);
 /* [-all, +?, -] coroutine.yield: `return neap_yield_values(L)`. */
 int neap_yield_values(lua_State *L);
 
+/* Suspends the coroutine L when the hook for a count or line that calls this
+ * returns: not a wait of neap's. */
+void neap_yield_in_hook(lua_State *L);
+
 /* Makes a parked task ready. Never raises; may be called from anywhere on the
  * loop's thread, uv callbacks included. */
 void neap_wake(neap_task *task);
