@@ -22,7 +22,6 @@
   X(curl_slist_free_all)                                                       \
   X(curl_multi_init)                                                           \
   X(curl_multi_setopt)                                                         \
-  X(curl_multi_assign)                                                         \
   X(curl_multi_add_handle)                                                     \
   X(curl_multi_remove_handle)                                                  \
   X(curl_multi_socket_action)                                                  \

@@ -4,6 +4,7 @@
 #include "runtime/transfer.h"
 
 #include <string.h>
+#include <unistd.h>
 
 #include <uv.h>
 
@@ -13,8 +14,13 @@
 #include "runtime/object.h"
 
 /* Bytes of a streamed body that may wait for their reader; easy handles kept
- * for later transfers; connections at once, and kept. */
-enum { STREAM_BUFFER = 256 * 1024, MAX_IDLE = 64, MAX_CONNECTIONS = 256 };
+ * for later transfers; connections at once, and kept; lists of sockets. */
+enum {
+  STREAM_BUFFER = 256 * 1024,
+  MAX_IDLE = 64,
+  MAX_CONNECTIONS = 256,
+  WATCH_LISTS = 64
+};
 
 /* Owner: a userdata in the registry until neap_http_close, then the loop, until
  * the timer is closed. */
@@ -25,6 +31,7 @@ struct neap_http {
   uv_timer_t timer;
   neap_job kick; /* ready while libcurl wants to be called at once */
   neap_list transfers;
+  struct watch *watches[WATCH_LISTS]; /* by the rest of the socket's number */
   size_t running;
   bool broken;  /* a callback had to fail: libcurl gives up this multi handle */
   bool closing; /* no timer is set any more */
@@ -32,13 +39,20 @@ struct neap_http {
   CURL *idle[MAX_IDLE];
 };
 
-/* A socket that libcurl watches. Owner: libcurl, until it says remove; then the
- * loop, until it is closed. */
+/* A socket that libcurl watches. One that is connected is watched until it is
+ * closed, though libcurl says remove after each transfer: to take it out of
+ * epoll and to put it back would be five system calls for each. Without a
+ * transfer it keeps no loop alive.
+ * Owner: the neap_http, until the socket is closed; then the loop, until the
+ * handle is. */
 typedef struct watch {
   uv_poll_t poll;
   neap_http *http;
+  struct watch *next;
   curl_socket_t fd;
-  int events; /* that libcurl wants */
+  int wanted;     /* events libcurl wants */
+  int armed;      /* events libuv reports: all that are wanted, or more */
+  bool connected; /* libcurl will close it by close_socket */
 } watch;
 
 /* ---- the end of a transfer ---- */
@@ -124,18 +138,48 @@ static int on_set_timer(CURLM *multi, long timeout_ms, void *ud) {
   return 0;
 }
 
+static void on_poll(uv_poll_t *poll, int status, int events);
+
+/* What nobody wants may stay armed until it happens. */
+static int arm(watch *w, int events) {
+  int err = 0;
+  if ((events & ~w->armed) != 0) {
+    err = uv_poll_start(&w->poll, events, on_poll);
+    w->armed = err == 0 ? events : 0;
+  }
+  return err;
+}
+
+static void disarm(watch *w) {
+  uv_poll_stop(&w->poll);
+  w->armed = 0;
+}
+
 /* libuv stops to watch a socket in error. There may be bytes to read before it,
  * so libcurl is told that there is something to do: it will find the error. */
 static void on_poll(uv_poll_t *poll, int status, int events) {
   watch *w = NEAP_CONTAINER_OF(poll, watch, poll);
   int flags = 0;
   if (status < 0) {
-    uv_poll_start(poll, w->events, on_poll);
-    events = w->events;
+    w->armed = 0;
+    events = w->wanted;
+  } else if ((events & ~w->wanted) != 0) {
+    disarm(w);
   }
-  flags |= (events & UV_READABLE) != 0 ? CURL_CSELECT_IN : 0;
-  flags |= (events & UV_WRITABLE) != 0 ? CURL_CSELECT_OUT : 0;
-  act(w->http, w->fd, flags);
+  arm(w, w->wanted);
+  flags |= (events & w->wanted & UV_READABLE) != 0 ? CURL_CSELECT_IN : 0;
+  flags |= (events & w->wanted & UV_WRITABLE) != 0 ? CURL_CSELECT_OUT : 0;
+  if (flags != 0) {
+    act(w->http, w->fd, flags);
+  }
+}
+
+static watch **find_watch(neap_http *http, curl_socket_t fd) {
+  watch **place = &http->watches[(unsigned)fd % WATCH_LISTS];
+  while (*place != NULL && (*place)->fd != fd) {
+    place = &(*place)->next;
+  }
+  return place;
 }
 
 static void on_watch_closed(uv_handle_t *handle) {
@@ -143,11 +187,20 @@ static void on_watch_closed(uv_handle_t *handle) {
                sizeof(watch), 0);
 }
 
+static void close_watch(watch **place) {
+  watch *w = *place;
+  if (w != NULL) {
+    *place = w->next;
+    uv_close((uv_handle_t *)&w->poll, on_watch_closed);
+  }
+}
+
 static watch *watch_new(neap_http *http, curl_socket_t fd) {
   watch *w = neap_realloc(NULL, 0, sizeof *w);
   if (w == NULL) {
     return NULL;
   }
+  memset(w, 0, sizeof *w);
   if (uv_poll_init_socket(&http->rt->uv, &w->poll, fd) != 0) {
     neap_realloc(w, sizeof *w, 0);
     return NULL;
@@ -157,30 +210,55 @@ static watch *watch_new(neap_http *http, curl_socket_t fd) {
   return w;
 }
 
-/* libcurl closes the socket after its remove, so the watch ends at once. */
+/* libcurl is done with a socket for now. It closes some without a word, those
+ * to its own threads and those that did not connect; not one whose connection
+ * it keeps. */
+static void release(CURL *easy, watch **place) {
+  watch *w = *place;
+  curl_socket_t active = CURL_SOCKET_BAD;
+  if (w == NULL) {
+    return;
+  }
+  if (!w->connected) {
+    neap_curl.curl_easy_getinfo(easy, CURLINFO_ACTIVESOCKET, &active);
+    w->connected = active == w->fd;
+  }
+  if (w->connected) {
+    w->wanted = 0;
+    uv_unref((uv_handle_t *)&w->poll);
+  } else {
+    close_watch(place);
+  }
+}
+
 static int on_set_socket(CURL *easy, curl_socket_t fd, int what, void *ud,
                          void *assigned) {
   neap_http *http = ud;
-  watch *w = assigned;
-  (void)easy;
+  watch **place = find_watch(http, fd);
+  (void)assigned;
   if (what == CURL_POLL_REMOVE) {
-    if (w != NULL) {
-      uv_close((uv_handle_t *)&w->poll, on_watch_closed);
-    }
+    release(easy, place);
     return 0;
   }
-  if (w == NULL) {
-    w = watch_new(http, fd);
-    if (w == NULL) {
+  if (*place == NULL) {
+    *place = watch_new(http, fd);
+    if (*place == NULL) {
       return -1;
     }
-    neap_curl.curl_multi_assign(http->multi, fd, w);
   }
-  int events = 0;
-  events |= (what & CURL_POLL_IN) != 0 ? UV_READABLE : 0;
-  events |= (what & CURL_POLL_OUT) != 0 ? UV_WRITABLE : 0;
-  w->events = events;
-  return uv_poll_start(&w->poll, events, on_poll) == 0 ? 0 : -1;
+  watch *w = *place;
+  w->wanted = 0;
+  w->wanted |= (what & CURL_POLL_IN) != 0 ? UV_READABLE : 0;
+  w->wanted |= (what & CURL_POLL_OUT) != 0 ? UV_WRITABLE : 0;
+  uv_ref((uv_handle_t *)&w->poll);
+  return arm(w, w->wanted) == 0 ? 0 : -1;
+}
+
+/* Before the number can be another socket's. */
+static int close_socket(void *ud, curl_socket_t fd) {
+  neap_http *http = ud;
+  close_watch(find_watch(http, fd));
+  return close(fd);
 }
 
 /* ---- what libcurl does with bytes ---- */
@@ -330,6 +408,11 @@ void neap_http_close(neap_http *http) {
     neap_curl.curl_easy_cleanup(http->idle[--http->idle_count]);
   }
   neap_curl.curl_multi_cleanup(http->multi);
+  for (size_t i = 0; i < WATCH_LISTS; i++) {
+    while (http->watches[i] != NULL) {
+      close_watch(&http->watches[i]);
+    }
+  }
   neap_list_remove(&http->kick.link);
   neap_io_close(&http->io);
   uv_close((uv_handle_t *)&http->timer, on_http_closed);
@@ -355,6 +438,8 @@ bool neap_transfer_open(neap_transfer *t, neap_http *http) {
   neap_curl.curl_easy_setopt(easy, CURLOPT_WRITEDATA, t);
   neap_curl.curl_easy_setopt(easy, CURLOPT_READFUNCTION, on_input);
   neap_curl.curl_easy_setopt(easy, CURLOPT_READDATA, t);
+  neap_curl.curl_easy_setopt(easy, CURLOPT_CLOSESOCKETFUNCTION, close_socket);
+  neap_curl.curl_easy_setopt(easy, CURLOPT_CLOSESOCKETDATA, http);
   return true;
 }
 
