@@ -153,10 +153,10 @@ static size_t find(lua_State *L, neap_stream *s, size_t *length) {
   return at;
 }
 
-/* More than this cannot be of use: it is over the limit. */
+/* In so many bytes the separator is, or it is not within the limit. */
 static size_t most_wanted(lua_State *L, size_t length) {
   size_t limit = (size_t)lua_tointeger(L, 3);
-  return limit > (size_t)-1 / 2 ? limit : limit + length + 1;
+  return limit > (size_t)-1 / 2 ? limit : limit + length;
 }
 
 static int k_read_until(lua_State *L, int status, lua_KContext ctx) {

@@ -145,7 +145,7 @@ static const char *field(const char *name, size_t *length) {
   return text;
 }
 
-static void check_framing(const char *text, size_t length) {
+static void check_framing(void) {
   lua_getfield(L, -1, "headers");
   bool has_length = lua_getfield(L, -1, "content-length") != LUA_TNIL;
   bool has_encoding = lua_getfield(L, -2, "transfer-encoding") != LUA_TNIL;
@@ -158,8 +158,6 @@ static void check_framing(const char *text, size_t length) {
   FUZZ_CHECK(!(has_length && has_encoding), "both lengths");
   FUZZ_CHECK(chunked == has_encoding, "an encoding that is not understood");
   FUZZ_CHECK(counted == has_length && count >= 0, "a length that is not one");
-  (void)text;
-  (void)length;
 }
 
 static void check_request(const char *text, size_t length, size_t piece) {
@@ -176,7 +174,7 @@ static void check_request(const char *text, size_t length, size_t piece) {
   FUZZ_CHECK(
       strcmp(field("method", NULL), lib.http_method_str(r.parser.method)) == 0,
       "another method");
-  check_framing(text, length);
+  check_framing();
 }
 
 static void read_request(fuzz_bytes bytes, size_t piece) {
@@ -234,7 +232,9 @@ static void write_response(fuzz_bytes bytes, size_t piece) {
   lua_pushvalue(L, WRITE);
   lua_pushinteger(L, status);
   unsigned lines = push_headers(&bytes);
-  lua_pushliteral(L, "content-length: 0\r\nconnection: close\r\n");
+  /* Not with a length, since http_parser takes "transfer-encoding%" for
+   * Transfer-Encoding and then refuses one. */
+  lua_pushliteral(L, "connection: close\r\n");
   if (lua_pcall(L, 3, 1, 0) != LUA_OK) {
     return; /* a name or a value that cannot be */
   }
@@ -243,7 +243,7 @@ static void write_response(fuzz_bytes bytes, size_t piece) {
   size_t end = read_in_pieces(&r, HTTP_RESPONSE, text, length, piece);
   FUZZ_CHECK(r.complete && end + 1 >= length, "http_parser sees no response");
   FUZZ_CHECK(r.parser.status_code == (unsigned)status, "another status");
-  FUZZ_CHECK(r.headers <= lines + 3, "a header that nobody asked for");
+  FUZZ_CHECK(r.headers <= lines + 2, "a header that nobody asked for");
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {

@@ -292,6 +292,10 @@ local REFUSED = {
     .. "Transfer-Encoding: chunked\r\n\r\n3\r\nhello\r\n0\r\n\r\n" },
   ["an endless size of a chunk"] = { 400, GET .. "Transfer-Encoding: chunked\r\n\r\n5;"
     .. ("x"):rep(5000) },
+  ["a trailer that hides an end in LF alone"] = { 400, GET
+    .. "Transfer-Encoding: chunked\r\n\r\n0\r\na: b\n\nGET /hidden HTTP/1.1\r\n\r\n" },
+  ["a folded trailer"] = { 400, GET
+    .. "Transfer-Encoding: chunked\r\n\r\n0\r\na: b\r\n c\r\n\r\n" },
   ["endless trailers"] = { 431, GET .. "Transfer-Encoding: chunked\r\n\r\n0\r\n"
     .. ("a: b\r\n"):rep(5000) },
   ["a head that is too large"] = { 431, GET .. "A: " .. ("x"):rep(20000) .. "\r\n\r\n" },

@@ -132,6 +132,19 @@ add("LimitOverrunError leaves everything to be read", "", function(a, b)
   assert.are.equal("12345", b:read_line(5))
 end)
 
+add("LimitOverrunError comes with the first byte too many", "waits", function(a, b)
+  local reader = neap.create_task(b.read_until, b, "\r\n", 4)
+  a:write "12345"
+  pause()
+  assert.is_false(reader:done())
+  a:write "6"
+  pause()
+  assert.is_true(reader:done())
+  fails(neap.LimitOverrunError, reader.await, reader)
+  a:write "\r\n"
+  assert.are.equal("123456\r\n", b:read_until("\r\n", 6))
+end)
+
 add("a line that does not end is refused at 65536 bytes", "waits", function(a, b)
   local writer = neap.create_task(function() a:write(("x"):rep(70000)) end)
   neap.sleep(0)

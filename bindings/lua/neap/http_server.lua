@@ -55,6 +55,9 @@ local function read_trailers(request)
     local line = request._stream:read_until("\r\n", 8 * 1024)
     bytes = bytes + #line
     if bytes > request._server.options.max_header_bytes then refuse(431, "trailers too large") end
+    if line ~= "\r\n" and not line:find "^[%w!#$%%&'*+%-.^_`|~]+:[^%c]*\r\n$" then
+      refuse(400, "malformed trailer")
+    end
   until line == "\r\n"
 end
 
