@@ -12,7 +12,6 @@
 #include <stdio.h>
 
 #include <lauxlib.h>
-#include <lualib.h>
 #include <neap.h>
 
 static const neap_limits limits = {
@@ -24,22 +23,9 @@ static const neap_limits limits = {
 
 /* ---- the script that is not trusted ---- */
 
-/* Protected. 1: the path. Opens what such a script may have, and loads it; text
- * only, as bytecode can be made to break into the process. */
-static int prepare(lua_State *L) {
-  const char *path = lua_touserdata(L, 1);
-  neap_open_sandbox(L);
-  if (neap_set_limits(L, &limits) != 0) {
-    return luaL_error(L, "cannot set limits");
-  }
-  if (luaL_loadfilex(L, path, "t") != LUA_OK) {
-    return lua_error(L);
-  }
-  return 1;
-}
-
-static void run(lua_State *L) {
-  switch (neap_run_main(L, 0)) {
+/* Text only, as bytecode can be made to break into the process. */
+static void run(lua_State *L, const char *path) {
+  switch (neap_run_file(L, path)) {
   case NEAP_RUN_OK:
     printf("ended: %s\n", lua_isstring(L, -1) ? lua_tostring(L, -1) : "");
     break;
@@ -52,20 +38,16 @@ static void run(lua_State *L) {
 }
 
 static int contain(const char *path) {
-  lua_State *L = luaL_newstate();
-  if (L == NULL) {
+  neap_runtime *rt;
+  neap_options options;
+  neap_options_init(&options);
+  options.libraries = neap_open_sandbox;
+  options.limits = &limits;
+  if (neap_open(&options, &rt) != 0) {
     return 1;
   }
-  lua_pushcfunction(L, prepare);
-  lua_pushlightuserdata(L, (void *)path);
-  bool ready = lua_pcall(L, 1, 1, 0) == LUA_OK;
-  if (ready) {
-    run(L);
-  } else {
-    printf("refused: %s\n", lua_tostring(L, -1));
-  }
-  lua_close(L);
-  return 0;
+  run(neap_state(rt), path);
+  return neap_close(rt) == 0 ? 0 : 1;
 }
 
 /* ---- its neighbour ---- */
@@ -82,16 +64,18 @@ static int l_tick(lua_State *L) {
 static void *neighbour(void *unused) {
   static const char script[] = "local neap = require 'neap'\n"
                                "while tick() do neap.sleep(0.001) end";
-  lua_State *L = luaL_newstate();
+  neap_runtime *rt;
   (void)unused;
-  luaL_openlibs(L);
-  luaL_requiref(L, "neap", luaopen_neap, 0);
+  if (neap_open(NULL, &rt) != 0) {
+    ticks = -1;
+    return NULL;
+  }
+  lua_State *L = neap_state(rt);
   lua_register(L, "tick", l_tick);
-  if (luaL_loadstring(L, script) != LUA_OK ||
-      neap_run_main(L, 0) != NEAP_RUN_OK) {
+  if (neap_run_string(L, script, "=neighbour") != NEAP_RUN_OK) {
     ticks = -1;
   }
-  lua_close(L);
+  neap_close(rt);
   return NULL;
 }
 

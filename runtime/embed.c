@@ -10,6 +10,7 @@
 #include "runtime/error.h"
 #include "runtime/future.h"
 #include "runtime/host_loop.h"
+#include "runtime/limits.h"
 #include "runtime/loop.h"
 #include "runtime/neap.h"
 #include "runtime/report.h"
@@ -82,7 +83,7 @@ static int copy_options(const neap_options *options, neap_options *copy) {
     }
     memcpy(copy, options, size < sizeof *copy ? size : sizeof *copy);
   }
-  return 0;
+  return copy->limits == NULL ? 0 : neap_limits_check(copy->limits);
 }
 
 static void configure(neap_runtime *rt, const neap_options *options) {
@@ -91,6 +92,7 @@ static void configure(neap_runtime *rt, const neap_options *options) {
   rt->on_error = options->on_error;
   rt->on_error_ud = options->on_error_ud;
   rt->debug = options->debug != 0;
+  neap_update_watch(rt);
   rt->clock.is_virtual = options->virtual_clock != 0;
 }
 
@@ -116,26 +118,31 @@ static int open_in(lua_State *L, opening *o) {
     return status == LUA_ERRMEM ? UV_ENOMEM : UV_EIO;
   }
   neap_runtime *rt = o->rt;
+  const neap_options *options = &o->options;
   rt->polled = false;
-  if (o->options.loop != NULL) {
-    int err = neap_host_loop_open(rt, o->options.loop);
-    if (err != 0) {
-      rt->complete = false; /* it may be opened again */
-      return err;
-    }
-    rt->clock.armed = on_deadline;
+  int err = options->limits == NULL ? 0 : neap_set_limits(L, options->limits);
+  if (err == 0 && options->loop != NULL) {
+    err = neap_host_loop_open(rt, options->loop);
+    rt->clock.armed = err == 0 ? on_deadline : NULL;
   }
-  configure(rt, &o->options);
+  if (err != 0) {
+    rt->complete = false; /* it may be opened again */
+    return err;
+  }
+  configure(rt, options);
   return 0;
 }
 
 int neap_open(const neap_options *options, neap_runtime **out) {
   opening o = {.rt = NULL, .err = 0};
-  int err = out == NULL ? UV_EINVAL : copy_options(options, &o.options);
+  if (out == NULL) {
+    return UV_EINVAL;
+  }
+  *out = NULL;
+  int err = copy_options(options, &o.options);
   if (err != 0) {
     return err;
   }
-  *out = NULL;
   lua_State *L = o.options.state;
   if (L == NULL) {
     lua_Alloc allocator = o.options.allocator;
@@ -265,10 +272,25 @@ static neap_run_status refuse(lua_State *L, int nargs, const char *why) {
   return refused(L);
 }
 
+/* Why nothing can run; NULL: something can. */
+static const char *why_not(const neap_runtime *rt) {
+  switch (neap_runtime_check(rt)) {
+  case 0:
+    return NULL;
+  case UV_EPERM:
+    return "the runtime is another thread's";
+  case UV_ESHUTDOWN:
+    return "the runtime is closed";
+  default:
+    return "there is no runtime to run in";
+  }
+}
+
 neap_run_status neap_run_main(lua_State *L, int nargs) {
   run_end end = {neap_runtime_of(L), false};
-  if (neap_runtime_check(end.rt) != 0) {
-    return refuse(L, nargs, "there is no runtime to run in");
+  const char *why = why_not(end.rt);
+  if (why != NULL) {
+    return refuse(L, nargs, why);
   }
   if (check_outside(end.rt) != 0) {
     return refuse(L, nargs, "the loop runs already");
@@ -325,7 +347,7 @@ neap_run_status neap_run_file(lua_State *L, const char *path) {
 
 void neap_use_virtual_clock(lua_State *L) {
   neap_runtime *rt = neap_runtime_of(L);
-  if (!rt->running) {
+  if (rt != NULL && !rt->running) {
     rt->clock.is_virtual = true;
     rt->clock.virtual_now = 0;
   }
@@ -333,14 +355,21 @@ void neap_use_virtual_clock(lua_State *L) {
 
 void neap_set_debug(lua_State *L, int on) {
   neap_runtime *rt = neap_runtime_of(L);
-  rt->debug = on != 0;
-  neap_update_watch(rt);
+  if (rt != NULL) {
+    rt->debug = on != 0;
+    neap_update_watch(rt);
+  }
 }
 
 /* Protected. 1: an error value. */
 static int l_error_text(lua_State *L) {
+  neap_runtime *rt = neap_runtime_of(L);
   luaL_checkstack(L, LUA_MINSTACK, NULL);
-  neap_push_full_error(L, neap_runtime_of(L), 1, 0);
+  if (rt == NULL) {
+    neap_push_error_message(L, 1);
+  } else {
+    neap_push_full_error(L, rt, 1, 0);
+  }
   return 1;
 }
 

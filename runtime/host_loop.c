@@ -66,8 +66,11 @@ static void on_prepare(uv_prepare_t *prepare) {
 }
 
 void neap_loop_nudge(neap_runtime *rt) {
+  uv_idle_t *idle = &rt->host_loop->idle;
   rt->nudges = false;
-  uv_idle_start(&rt->host_loop->idle, on_idle);
+  if (!uv_is_closing((uv_handle_t *)idle)) { /* by the host, with its loop */
+    uv_idle_start(idle, on_idle);
+  }
 }
 
 static void begin(neap_host_loop *host, uv_handle_t *handle) {

@@ -143,9 +143,12 @@ bool neap_has_no_foreign_hook(lua_State *co) {
 
 void neap_request_bits(neap_runtime *rt, int requests) {
   atomic_fetch_or(&rt->requests, requests);
-  lua_State *executing = rt->executing;
-  if (executing != NULL) {
-    neap_interrupt_thread(rt, executing);
+  uv_thread_t self = uv_thread_self();
+  if (uv_thread_equal(&rt->thread, &self)) { /* only here Lua may be touched */
+    lua_State *executing = rt->executing;
+    if (executing != NULL) {
+      neap_interrupt_thread(rt, executing);
+    }
   }
   if (rt->loop_open) {
     uv_async_send(&rt->wakeup);
@@ -153,5 +156,7 @@ void neap_request_bits(neap_runtime *rt, int requests) {
 }
 
 void neap_interrupt(neap_runtime *rt, neap_request request) {
-  neap_request_bits(rt, (int)request);
+  if (rt != NULL) {
+    neap_request_bits(rt, (int)request);
+  }
 }

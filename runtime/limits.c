@@ -194,16 +194,22 @@ void neap_limits_check_tasks(lua_State *L, neap_runtime *rt) {
   }
 }
 
+int neap_limits_check(const neap_limits *limits) {
+  bool good = limits != NULL && limits->tasks <= INT32_MAX &&
+              limits->step_ms <= INT32_MAX;
+  return good ? 0 : UV_EINVAL;
+}
+
 int neap_set_limits(lua_State *L, const neap_limits *limits) {
   neap_runtime *rt = neap_runtime_of(L);
-  if (rt == NULL || limits == NULL || limits->tasks > INT32_MAX ||
-      limits->step_ms > INT32_MAX) {
-    return UV_EINVAL;
+  int err = rt == NULL ? UV_EINVAL : neap_limits_check(limits);
+  if (err == 0 && rt->running) {
+    err = UV_EBUSY;
   }
-  if (rt->running) {
-    return UV_EBUSY;
+  if (err != 0) {
+    return err;
   }
-  int err = limit_memory(L, rt, limits->memory);
+  err = limit_memory(L, rt, limits->memory);
   if (err != 0) {
     return err;
   }

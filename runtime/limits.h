@@ -33,6 +33,9 @@ typedef struct neap_limiter {
   uint64_t began;             /* uv_hrtime */
 } neap_limiter;
 
+/* Returns 0; or UV_EINVAL: NULL, or a figure is too large. */
+int neap_limits_check(const neap_limits *limits);
+
 /* A step is about to run; or a callback, in `L`. */
 void neap_limits_begin(struct neap_runtime *rt);
 void neap_limits_begin_callback(struct neap_runtime *rt, lua_State *L);

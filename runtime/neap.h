@@ -19,11 +19,11 @@
 #include <stddef.h>
 #include <string.h>
 
-#include <lua.h>
-
 #ifdef __cplusplus
 extern "C" {
 #endif
+
+#include <lua.h> /* C, also for C++ */
 
 struct uv_loop_s; /* uv_loop_t of <uv.h>, which this header can do without */
 
@@ -58,6 +58,24 @@ NEAP_API int neap_set_allocator(neap_allocator allocator, void *ud);
 
 /* ---- The life of a runtime ------------------------------------------------ */
 
+/* What the script of a runtime may use; 0 is no limit.
+ *
+ * A step is what a task or a callback does between two waits. One that uses
+ * more than it may gets an error where it is, at the next instruction of Lua.
+ * It can catch that and clean up, but not go on: a few millions of instructions
+ * later every single one raises, until the step is over. With a limit of the
+ * step, deadlines (neap.timeout) also end a step that never waits.
+ *
+ * To rely on the limits of a step, open the libraries by neap_open_sandbox:
+ * the standard ones have functions that run for long in C. */
+typedef struct neap_limits {
+  size_t memory;                        /* bytes of the lua_State; a request
+                                           for more is "not enough memory" */
+  unsigned long long step_instructions; /* instructions of Lua in one step */
+  size_t step_ms;                       /* milliseconds of one step */
+  size_t tasks;                         /* tasks that are not done */
+} neap_limits;
+
 /* How to open a runtime. Zero is the default of everything; neap_options_init
  * sets `size`, by which later versions know what an older program has. */
 typedef struct neap_options {
@@ -68,12 +86,14 @@ typedef struct neap_options {
   lua_Alloc allocator;    /* of a state that is made; NULL: malloc */
   void *allocator_ud;
   lua_CFunction libraries; /* opens the libraries of a state that is made;
-                               NULL: luaL_openlibs */
+                               NULL: luaL_openlibs; neap_open_sandbox is one */
   void (*on_error)(void *ud, const char *text); /* gets what would go to
                                stderr; calls nothing of neap or Lua */
   void *on_error_ud;
   int virtual_clock; /* see the manual */
   int debug;
+  const neap_limits *limits; /* of all that runs after neap_open, which copies
+                               them; NULL: none, or what the state has */
 } neap_options;
 
 /* Any thread. */
@@ -84,7 +104,8 @@ static inline void neap_options_init(neap_options *options) {
 
 /* Opens a runtime for the calling thread. `options` may be NULL. Returns 0, and
  * the runtime in *rt; or an error code, and *rt is NULL:
- *   UV_EINVAL  rt is NULL, or the options were not initialized
+ *   UV_EINVAL  rt is NULL, the options were not initialized, or a limit is too
+ *              large
  *   UV_EEXIST  the state has a runtime, or had one
  *   UV_ENOMEM  no memory; a state of the host's can be tried again
  *   UV_EIO     `libraries` raised an error
@@ -273,44 +294,7 @@ NEAP_API void neap_mailbox_release(neap_mailbox *mailbox);
 NEAP_API int neap_post(neap_mailbox *mailbox,
                        void (*function)(lua_State *L, void *ud), void *ud);
 
-/* ---- The rest ------------------------------------------------------------- */
-
-/* What a signal may ask of a running runtime. */
-typedef enum neap_request {
-  NEAP_CANCEL_MAIN = 1, /* Ctrl-C: cancel the main task; without one, all */
-  NEAP_STOP = 2,        /* a second one: stop at once, without cleanup */
-  NEAP_DUMP = 4,        /* write the tree of tasks to stderr, and go on */
-} neap_request;
-
-/* Asks the runtime for `request`. The only function that may be called from a
- * signal handler. Reaches a script that never waits as well: after a
- * short grace the running task is interrupted where it is. */
-NEAP_API void neap_interrupt(neap_runtime *rt, neap_request request);
-
-/* [-0, +0, -] Virtual time (see the manual) for all later runs of L's runtime,
- * starting at zero. Not while it is running. */
-NEAP_API void neap_use_virtual_clock(lua_State *L);
-
-/* [-0, +0, -] Debug mode on or off. */
-NEAP_API void neap_set_debug(lua_State *L, int on);
-
-/* What the script of a runtime may use; 0 is no limit.
- *
- * A step is what a task or a callback does between two waits. One that uses
- * more than it may gets an error where it is, at the next instruction of Lua.
- * It can catch that and clean up, but not go on: a few millions of instructions
- * later every single one raises, until the step is over. With a limit of the
- * step, deadlines (neap.timeout) also end a step that never waits.
- *
- * To rely on the limits of a step, open the libraries by neap_open_sandbox:
- * the standard ones have functions that run for long in C. */
-typedef struct neap_limits {
-  size_t memory;                        /* bytes of the lua_State; a request
-                                           for more is "not enough memory" */
-  unsigned long long step_instructions; /* instructions of Lua in one step */
-  size_t step_ms;                       /* milliseconds of one step */
-  size_t tasks;                         /* tasks that are not done */
-} neap_limits;
+/* ---- Limits --------------------------------------------------------------- */
 
 /* [-0, +0, -] Sets the limits of L's runtime, instead of those that it had.
  * Returns 0; or UV_EINVAL: there is no runtime in L, limits is NULL, or a figure
@@ -320,6 +304,29 @@ NEAP_API int neap_set_limits(lua_State *L, const neap_limits *limits);
 /* [-0, +1, m] Opens, in a state without libraries, those that reach nothing
  * outside of it, and neap, whose module it pushes. A lua_CFunction. */
 NEAP_API int neap_open_sandbox(lua_State *L);
+
+/* ---- The rest ------------------------------------------------------------- */
+
+/* What a signal may ask of a running runtime. */
+typedef enum neap_request {
+  NEAP_CANCEL_MAIN = 1, /* Ctrl-C: cancel the main task; without one, all */
+  NEAP_STOP = 2,        /* a second one: stop at once, without cleanup */
+  NEAP_DUMP = 4,        /* write the tree of tasks to stderr, and go on */
+} neap_request;
+
+/* Any thread, while the runtime is open. Asks it for `request`; NULL: nothing.
+ * The only function that may be called from a signal handler. On the runtime's
+ * thread it reaches a script that never waits as well: after a short grace the
+ * running task is interrupted where it is. From another thread, and in a handler
+ * that runs there, it does so if the runtime has a limit of the step. */
+NEAP_API void neap_interrupt(neap_runtime *rt, neap_request request);
+
+/* [-0, +0, -] Virtual time (see the manual) for all later runs of L's runtime,
+ * starting at zero. Nothing without a runtime, or while it is running. */
+NEAP_API void neap_use_virtual_clock(lua_State *L);
+
+/* [-0, +0, -] Debug mode on or off. Nothing without a runtime. */
+NEAP_API void neap_set_debug(lua_State *L, int on);
 
 /* [-0, +1, -] Pushes a text for the error value at `index` such as a program
  * would print: message and, where known, traceback. Whatever the value is. */

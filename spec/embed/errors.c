@@ -15,6 +15,10 @@ static void show(const char *what, int code) {
 
 /* ---- opening ---- */
 
+static int l_raise(lua_State *L) {
+  return luaL_error(L, "no libraries");
+}
+
 static void opening(void) {
   neap_runtime *rt;
   neap_runtime *second;
@@ -22,6 +26,10 @@ static void opening(void) {
   show("open without a place for it", neap_open(NULL, NULL));
   memset(&options, 0, sizeof options);
   show("open without initialized options", neap_open(&options, &rt));
+  printf("the runtime is %s\n", rt == NULL ? "NULL" : "something");
+  neap_options_init(&options);
+  options.libraries = l_raise;
+  show("open with libraries that fail", neap_open(&options, &rt));
   neap_options_init(&options);
   options.state = luaL_newstate();
   luaL_openlibs(options.state);
@@ -32,8 +40,89 @@ static void opening(void) {
   show("poll when closed", neap_poll(rt, 0));
   show("open after close", neap_open(&options, &second));
   lua_close(options.state);
-  show("close nothing", neap_close(NULL));
-  show("poll nothing", neap_poll(NULL, 0));
+}
+
+/* ---- NULL ---- */
+
+static int push_nothing(lua_State *L, void *ud) {
+  (void)L;
+  (void)ud;
+  return 0;
+}
+
+static void ignore(lua_State *L, neap_ref *ref, void *ud) {
+  (void)L;
+  (void)ref;
+  (void)ud;
+}
+
+/* Of functions that take a runtime or a mailbox. */
+static void null_runtimes(void) {
+  neap_mailbox *mailbox;
+  show("close", neap_close(NULL));
+  show("poll", neap_poll(NULL, 0));
+  show("descriptor", neap_backend_fd(NULL));
+  printf("timeout: %d\n", neap_backend_timeout(NULL));
+  show("cancel all", neap_cancel_all(NULL));
+  show("mailbox", neap_mailbox_open(NULL, &mailbox));
+  show("post", neap_post(NULL, NULL, NULL));
+  printf("state: %s\n", neap_state(NULL) == NULL ? "NULL" : "something");
+  neap_interrupt(NULL, NEAP_STOP);
+  neap_mailbox_release(NULL);
+  neap_release(NULL);
+}
+
+/* Of functions that take a reference, or a place for one. */
+static void null_references(lua_State *L, neap_runtime *rt) {
+  neap_ref *ref;
+  int n;
+  show("mailbox without a place for it", neap_mailbox_open(rt, NULL));
+  show("future without a place for it", neap_create_future(L, NULL));
+  show("reference without a place for it", neap_ref_at(L, 1, NULL));
+  show("limits", neap_set_limits(L, NULL));
+  show("push", neap_push_ref(L, NULL));
+  show("state of a reference", neap_ref_state(NULL));
+  show("results", neap_ref_results(L, NULL, &n));
+  show("cancel", neap_cancel(NULL));
+  show("watch", neap_on_done(NULL, ignore, NULL));
+  show("complete", neap_complete(NULL, push_nothing, NULL));
+  show("future", neap_create_future(L, &ref));
+  show("watch without a function", neap_on_done(ref, NULL, NULL));
+  show("complete without a function", neap_complete(ref, NULL, NULL));
+  neap_poll(rt, 0);
+  int state = neap_ref_results(L, ref, NULL);
+  printf("state %d, %d value on the stack\n", state, lua_gettop(L));
+  neap_release(ref);
+}
+
+/* In a state without a runtime. */
+static void no_runtime(void) {
+  neap_limits limits = {0};
+  neap_ref *ref;
+  lua_State *L = luaL_newstate();
+  show("limits", neap_set_limits(L, &limits));
+  show("future", neap_create_future(L, &ref));
+  lua_pushcfunction(L, l_raise);
+  show("task", neap_create_task(L, 0, &ref));
+  neap_use_virtual_clock(L);
+  neap_set_debug(L, 1);
+  neap_run_status status = neap_run_string(L, "return 1", NULL);
+  printf("run: %d, %s\n", (int)status, lua_tostring(L, -1));
+  neap_push_error_text(L, -1);
+  printf("text: %s\n", lua_tostring(L, -1));
+  lua_close(L);
+}
+
+static void nulls(void) {
+  neap_runtime *rt;
+  null_runtimes();
+  neap_open(NULL, &rt);
+  neap_run_status status = neap_run_string(neap_state(rt), NULL, NULL);
+  printf("run: %d, %s\n", (int)status, lua_tostring(neap_state(rt), -1));
+  lua_settop(neap_state(rt), 0);
+  null_references(neap_state(rt), rt);
+  neap_close(rt);
+  no_runtime();
 }
 
 /* ---- inside of tasks and callbacks ---- */
@@ -123,6 +212,7 @@ static void in_thread(void *arg) {
   neap_ref *ref = arg;
   show("state in another thread", neap_ref_state(ref));
   show("cancel in another thread", neap_cancel(ref));
+  show("watch in another thread", neap_on_done(ref, done, "nothing"));
   show("complete in another thread", neap_complete(ref, push_seven, "7"));
   show("complete again", neap_complete(ref, push_seven, "7"));
 }
@@ -186,9 +276,14 @@ static void references(void) {
 
 /* ---- a loop of the host's ---- */
 
+/* The memory of these is left to the host. */
+static uv_handle_t *left[8];
+static int nleft;
+
 static void close_any(uv_handle_t *handle, void *arg) {
   (void)arg;
   uv_close(handle, NULL);
+  left[nleft++] = handle;
 }
 
 static void loops(void) {
@@ -205,6 +300,28 @@ static void loops(void) {
   show("close the loop then", uv_loop_close(&loop));
 }
 
+/* The loop is gone when the runtime is used and closed. */
+static void loop_gone(void) {
+  uv_loop_t *loop = malloc(sizeof *loop);
+  neap_runtime *rt;
+  neap_options options;
+  uv_loop_init(loop);
+  neap_options_init(&options);
+  options.loop = loop;
+  neap_open(&options, &rt);
+  uv_run(loop, UV_RUN_NOWAIT);
+  uv_walk(loop, close_any, NULL);
+  uv_run(loop, UV_RUN_DEFAULT);
+  show("close the loop under the runtime", uv_loop_close(loop));
+  free(loop);
+  lua_State *L = neap_state(rt);
+  luaL_loadstring(L, "require 'neap'.sleep(0.001) print 'a task ended'");
+  show("task", neap_create_task(L, 0, NULL));
+  while (neap_poll(rt, -1) > 0) {
+  }
+  show("close", neap_close(rt));
+}
+
 /* What the host may not do: the memory of the handles is left to it. */
 static void stolen(void) {
   static uv_loop_t loop;
@@ -216,6 +333,58 @@ static void stolen(void) {
   neap_open(&options, &rt);
   uv_walk(&loop, close_any, NULL);
   show("close after the handles", neap_close(rt));
+}
+
+/* ---- another thread ---- */
+
+static neap_runtime *other;
+static uv_sem_t spinning;
+
+static int l_spins(lua_State *L) {
+  (void)L;
+  uv_sem_post(&spinning);
+  return 0;
+}
+
+static void elsewhere(void *arg) {
+  lua_State *L = arg;
+  neap_mailbox *mailbox;
+  show("close", neap_close(other));
+  show("poll", neap_poll(other, 0));
+  show("descriptor", neap_backend_fd(other));
+  show("cancel all", neap_cancel_all(other));
+  show("mailbox", neap_mailbox_open(other, &mailbox));
+  lua_pushcfunction(L, l_spins);
+  show("task", neap_create_task(L, 0, NULL));
+  neap_run_status status = neap_run_string(L, "return 1", "=one");
+  printf("run: %d, %s\n", (int)status, lua_tostring(L, -1));
+  lua_settop(L, 0);
+}
+
+static void interrupt(void *arg) {
+  (void)arg;
+  uv_sem_wait(&spinning);
+  neap_interrupt(other, NEAP_CANCEL_MAIN);
+}
+
+static void other_thread(void) {
+  static const neap_limits limits = {.step_ms = 60000};
+  uv_thread_t thread;
+  neap_options options;
+  neap_options_init(&options);
+  options.limits = &limits;
+  uv_sem_init(&spinning, 0);
+  neap_open(&options, &other);
+  lua_State *L = neap_state(other);
+  lua_register(L, "spins", l_spins);
+  uv_thread_create(&thread, elsewhere, L);
+  uv_thread_join(&thread);
+  uv_thread_create(&thread, interrupt, NULL);
+  neap_run_string(L, "spins() while true do end", "=spin");
+  uv_thread_join(&thread);
+  printf("interrupted: %.14s\n", lua_tostring(L, -1));
+  show("close", neap_close(other));
+  uv_sem_destroy(&spinning);
 }
 
 int main(int argc, char **argv) {
@@ -232,6 +401,15 @@ int main(int argc, char **argv) {
     break;
   case 'l':
     loops();
+    break;
+  case 'n':
+    nulls();
+    break;
+  case 'g':
+    loop_gone();
+    break;
+  case 't':
+    other_thread();
     break;
   case 's':
     stolen();

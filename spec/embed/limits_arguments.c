@@ -17,6 +17,20 @@ static void expect(const char *what, long long got, long long wanted) {
   }
 }
 
+/* An allocator that counts what is held. */
+static size_t held;
+
+static void *counted(void *ud, void *ptr, size_t osize, size_t nsize) {
+  (void)ud;
+  held -= ptr == NULL ? 0 : osize;
+  held += nsize;
+  if (nsize == 0) {
+    free(ptr);
+    return NULL;
+  }
+  return realloc(ptr, nsize);
+}
+
 /* set_limits(): while it runs. */
 static int l_set_limits(lua_State *L) {
   neap_limits limits = {0};
@@ -32,21 +46,38 @@ static lua_Integer run(lua_State *L, const char *script) {
   return result;
 }
 
-/* An allocator that counts what is held. */
-static size_t held;
-
-static void *counted(void *ud, void *ptr, size_t osize, size_t nsize) {
-  (void)ud;
-  held -= ptr == NULL ? 0 : osize;
-  held += nsize;
-  if (nsize == 0) {
-    free(ptr);
-    return NULL;
-  }
-  return realloc(ptr, nsize);
+/* As an option: from the first instruction on. */
+static void as_option(void) {
+  neap_runtime *rt;
+  neap_options options;
+  neap_limits limits = {.tasks = SIZE_MAX};
+  neap_options_init(&options);
+  options.limits = &limits;
+  expect("too many tasks, as an option", neap_open(&options, &rt), UV_EINVAL);
+  expect("no runtime", rt == NULL, 1);
+  memset(&limits, 0, sizeof limits);
+  limits.memory = 1000;
+  options.allocator = counted;
+  options.libraries = neap_open_sandbox;
+  expect("a little memory", neap_open(&options, &rt), 0);
+  lua_State *L = neap_state(rt);
+  limits.memory = 1 << 20; /* is a copy by now */
+  expect("no script fits", neap_run_string(L, "return 1", NULL),
+         NEAP_RUN_ERROR);
+  expect("close", neap_close(rt), 0);
+  expect("1 MB", neap_open(&options, &rt), 0);
+  L = neap_state(rt);
+  lua_register(L, "set_limits", l_set_limits);
+  expect("a sandbox", neap_run_string(L, "return io", NULL), NEAP_RUN_OK);
+  expect("has no io", lua_isnil(L, -1), 1);
+  expect("more than the limit, of an option",
+         run(L, "return pcall(string.rep, 'x', 1 << 20) and 1 or 0"), 0);
+  expect("close", neap_close(rt), 0);
+  expect("held after closing", (long long)held, 0);
 }
 
 int main(void) {
+  as_option();
   static const char grows[] = "local ok, e = pcall(string.rep, 'x', 1 << 20) "
                               "return ok and 1 or 0";
   static const char makes[] = "local neap = require 'neap' local n = 1 "
