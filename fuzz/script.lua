@@ -13,6 +13,7 @@
 --
 --   guided = false   do not watch lines of Lua. The hook that does so keeps coroutines from
 --                    being used again, so a target of the scheduler itself may want none.
+--   plain = true     the target is no task: it calls neap.run itself
 local root, name, watch_lines = ...
 
 package.path = root .. "/?.lua;" .. package.path
@@ -37,7 +38,11 @@ neap.set_exception_handler(function(report) reports[#reports + 1] = report end)
 return function(data)
   local clock <close> = neap.testing.virtual_clock()
   for i = #reports, 1, -1 do reports[i] = nil end
-  neap.run(target, data, new_bytes(data))
+  if options and options.plain then
+    target(data, new_bytes(data))
+  else
+    neap.run(target, data, new_bytes(data))
+  end
   assert(#reports == 0, text_of_reports())
   local stats = neap.stats()
   assert(stats.tasks.pending == 0, "tasks are left")

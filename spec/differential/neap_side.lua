@@ -53,11 +53,12 @@ Program.__index = Program
 
 local ops = {}
 
-function Program.new(program, write)
+function Program.new(program, write, too_long)
   local s0, s1, b0, q0, q1, kind = table.unpack(program[1])
   local of_kind = kind == "lifo" and neap.lifo_queue or neap.priority_queue
   local self = {
-    bodies = program, write = write, count = 0, lines = 0, forms = 0, scopes = {},
+    bodies = program, write = write, too_long = too_long,
+    count = 0, lines = 0, forms = 0, scopes = {},
     at = {
       l0 = neap.lock(), l1 = neap.lock(), e0 = neap.event(), e1 = neap.event(),
       s0 = neap.semaphore(s0), s1 = neap.bounded_semaphore(s1), b0 = neap.barrier(b0),
@@ -72,10 +73,7 @@ function Program:note(who, ...)
   local words = table.pack(...)
   for i = 1, words.n do words[i] = tostring(words[i]) end
   self.lines = self.lines + 1
-  if self.lines > MOST_LINES then
-    self.write "too long\n"
-    os.exit(3)
-  end
+  if self.lines > MOST_LINES then self.too_long() end
   self.write(("%g %s %s\n"):format(neap.time(), who, table.concat(words, " ")))
 end
 
@@ -443,11 +441,19 @@ end
 
 -- ---- the run ----
 
---- Runs one program; write(text) gets its log.
-local function run(program, write)
+local function exit_as_too_long()
+  io.write "too long\n"
+  os.exit(3)
+end
+
+--- Runs one program; write(text) gets its log. on_report gets what neap reports, and too_long()
+--- is called when it has more to say than MOST_LINES.
+local function run(program, write, on_report, too_long)
   local _ <close> = neap.testing.virtual_clock()
-  neap.set_exception_handler(function() end)
-  pcall(neap.run, function() return Program.new(program, write):body(0, 0) end)
+  neap.set_exception_handler(on_report or function() end)
+  pcall(neap.run, function()
+    return Program.new(program, write, too_long or exit_as_too_long):body(0, 0)
+  end)
 end
 
 if ... == "spec.differential.neap_side" then return run end
