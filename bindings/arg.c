@@ -47,19 +47,21 @@ neap_future *neap_check_plain_future(lua_State *L, neap_runtime *rt, int arg) {
   return future;
 }
 
-bool neap_parse_address(const char *host, int port,
+bool neap_parse_address(const char *host, size_t length, int port,
                         struct sockaddr_storage *address) {
   memset(address, 0, sizeof *address);
-  return uv_ip4_addr(host, port, (struct sockaddr_in *)address) == 0 ||
-         uv_ip6_addr(host, port, (struct sockaddr_in6 *)address) == 0;
+  return strlen(host) == length &&
+         (uv_ip4_addr(host, port, (struct sockaddr_in *)address) == 0 ||
+          uv_ip6_addr(host, port, (struct sockaddr_in6 *)address) == 0);
 }
 
 const struct sockaddr *neap_check_address(lua_State *L, int arg,
                                           struct sockaddr_storage *address) {
-  const char *host = luaL_checkstring(L, arg);
+  size_t length;
+  const char *host = luaL_checklstring(L, arg, &length);
   lua_Integer port = luaL_checkinteger(L, arg + 1);
   luaL_argcheck(L, port >= 0 && port <= 65535, arg + 1, "not a port");
-  luaL_argcheck(L, neap_parse_address(host, (int)port, address), arg,
+  luaL_argcheck(L, neap_parse_address(host, length, (int)port, address), arg,
                 "not an address");
   return (const struct sockaddr *)address;
 }

@@ -23,8 +23,9 @@ neap_future *neap_check_future(lua_State *L, neap_runtime *rt, int arg);
 neap_task *neap_check_task(lua_State *L, neap_runtime *rt, int arg);
 neap_future *neap_check_plain_future(lua_State *L, neap_runtime *rt, int arg);
 
-/* An address and a port as text: "127.0.0.1", "::1%lo". False: it is none. */
-bool neap_parse_address(const char *host, int port,
+/* An address as text, "127.0.0.1" or "::1%lo", of `length` bytes. False: it is
+ * none, as one with a zero in it, of which C would see the beginning only. */
+bool neap_parse_address(const char *host, size_t length, int port,
                         struct sockaddr_storage *address);
 
 /* [-0, +0, v] An address at `arg`, and a port behind it. */

@@ -20,7 +20,9 @@ static const char *const TYPE_NAME = "neap.net.Listener";
 /* is_address(host) -> boolean */
 static int l_is_address(lua_State *L) {
   struct sockaddr_storage address;
-  lua_pushboolean(L, neap_parse_address(luaL_checkstring(L, 1), 0, &address));
+  size_t length;
+  const char *host = luaL_checklstring(L, 1, &length);
+  lua_pushboolean(L, neap_parse_address(host, length, 0, &address));
   return 1;
 }
 

@@ -2,7 +2,10 @@
 /* uv_transport.c - sockets, pipes and terminals of libuv's. */
 #include <errno.h>
 #include <signal.h>
+#include <stddef.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "runtime/alloc.h"
@@ -186,14 +189,25 @@ static int push_tcp_name(uv_transport *t, lua_State *L, bool of_peer) {
 }
 
 static int push_pipe_name(uv_pipe_t *pipe, lua_State *L, bool of_peer) {
-  char path[512];
-  size_t length = sizeof path;
-  int err = of_peer ? uv_pipe_getpeername(pipe, path, &length)
-                    : uv_pipe_getsockname(pipe, path, &length);
+  enum { PREFIX = offsetof(struct sockaddr_un, sun_path) };
+
+  /* libuv 1.44 looks for the end of a name where the kernel wrote none. */
+  struct sockaddr_un address = {0};
+  socklen_t size = sizeof address;
+  uv_os_fd_t fd;
+  int err = uv_fileno((const uv_handle_t *)pipe, &fd);
   if (err != 0) {
     return err;
   }
-  lua_pushlstring(L, path, length);
+  if ((of_peer ? getpeername : getsockname)(fd, (struct sockaddr *)&address,
+                                            &size) != 0) {
+    return uv_translate_sys_error(errno);
+  }
+  size_t length = size > PREFIX ? size - PREFIX : 0;
+  if (address.sun_path[0] != '\0') {
+    length = strnlen(address.sun_path, length);
+  }
+  lua_pushlstring(L, address.sun_path, length);
   return 1;
 }
 

@@ -190,6 +190,17 @@ describe("neap.as_completed", function()
       assert.are.equal(boom, table.remove(reports).exception)
     end))
 
+  it("a loop that is left early leaves no timer behind", in_loop(function()
+    local tasks = { neap.create_task(neap.sleep, 1), neap.create_task(neap.sleep, 2) }
+    for _ in neap.as_completed(tasks, { timeout = 1000 }) do break end -- luacheck: ignore 512
+    assert.is_false(pcall(function()
+      for _ in neap.as_completed(tasks, { timeout = 1000 }) do error "left" end
+    end))
+    local timers = neap.stats().timers
+    tasks[2]:await()
+    assert.are.same({ 1, 0 }, { timers, neap.stats().timers })
+  end))
+
   it("a loop that is left early leaves the others running", in_loop(function()
     local list = { task("a", 3), task("b", 1), task("c", 5) }
     for each in neap.as_completed(list, { timeout = 2 }) do

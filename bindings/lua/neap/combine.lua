@@ -286,15 +286,23 @@ function neap.as_completed(list, options)
     if self.left == 0 and handle then handle:cancel() end
     self:wake()
   end
+  local function leave()
+    for _, future in ipairs(futures) do future:remove_done_callback(on_done) end
+  end
   for _, future in ipairs(futures) do future:add_done_callback(on_done) end
   if timeout and self.left > 0 then
     handle = neap.call_later(timeout, function()
       self.timed_out = true
-      for _, future in ipairs(futures) do
-        future:remove_done_callback(on_done)
-      end
+      leave()
       self:wake()
     end)
+    -- A loop that is left early leaves no timer behind.
+    return Completion.next, self, nil, setmetatable({}, {
+      __close = function()
+        handle:cancel()
+        leave()
+      end,
+    })
   end
   return Completion.next, self
 end
