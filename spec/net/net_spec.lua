@@ -2,8 +2,11 @@
 local neap = require "neap"
 local net = require "neap.net"
 local fs = require "neap.fs"
+local children = require "neap.process"
 local in_loop = require "spec.support.loop"
 local process = require "spec.support.process"
+
+local BUILD = os.getenv "NEAP_BUILD"
 
 --- Lets libuv have several turns.
 local function pause()
@@ -451,6 +454,28 @@ describe("peername", function()
   end))
 end)
 
+describe("a Unix socket", function()
+  it("may have any bytes but NUL in its path", in_loop(function()
+    local path = os.tmpname()
+    os.remove(path)
+    path = path .. "\xff\xfe \n"
+    local server <close> = net.listen_unix(path, echo)
+    assert.are.equal(path, server:sockname())
+    local stream <close> = net.connect_unix(path)
+    assert.are.equal(path, stream:peername())
+    stream:write "x\n"
+    assert.are.equal("x", stream:read_line())
+    assert.matches("contains a zero", message_of(net.listen_unix, "a\0b", echo))
+  end))
+
+  it("that nobody listens to any more, or that is no socket, is an error", in_loop(function()
+    local path = os.tmpname()
+    fails_with("ECONNREFUSED", net.connect_unix, path)
+    fails_with("EADDRINUSE", net.listen_unix, path, echo)
+    os.remove(path)
+  end))
+end)
+
 describe("net.connect_unix", function()
   it("checks its path", in_loop(function()
     fails_with("ENOENT", net.connect_unix, "/nonexistent/socket")
@@ -468,6 +493,8 @@ describe("a connection that breaks", function()
     end)
     local stream = net.connect(server:sockname())
     stream:write(("x"):rep(100000))
+    fails_with("ECONNRESET", stream.read_all, stream)
+    fails_with("ECONNRESET", stream.read, stream)
     local ok, err = pcall(function()
       while true do
         stream:write(("x"):rep(100000))
@@ -476,6 +503,36 @@ describe("a connection that breaks", function()
     end)
     assert.is_false(ok)
     assert.is_true(err.code == "ECONNRESET" or err.code == "EPIPE", tostring(err))
+  end))
+
+  it("what came before it was reset can be read", in_loop(function()
+    local server <close> = net.listen("127.0.0.1", 0, function(stream)
+      stream:write "before\n"
+      stream:read(1)
+    end)
+    local stream <close> = net.connect(server:sockname())
+    assert.are.equal("before", stream:read_line())
+    stream:write(("x"):rep(100000))
+    fails_with("ECONNRESET", stream.read_line, stream)
+  end))
+
+  it("whose peer is killed, ends", in_loop(function()
+    local child = children.spawn { BUILD .. "/neap", "-e", [[
+      local neap, net = require "neap", require "neap.net"
+      local server = net.listen("127.0.0.1", 0, function(stream)
+        stream:write "hello\n"
+        neap.sleep(60)
+      end)
+      print(select(2, server:sockname()))
+      io.stdout:flush()
+      server:serve_forever()]] }
+    local stream <close> = net.connect("127.0.0.1", child.stdout:read_line())
+    assert.are.equal("hello", stream:read_line())
+    local reader = neap.create_task(stream.read, stream)
+    child:kill "SIGKILL"
+    assert.is_nil(reader:await())
+    assert.are.same({ nil, "SIGKILL" }, { child:wait() })
+    child:__close()
   end))
 end)
 
@@ -509,6 +566,41 @@ describe("the program", function()
       print "end"]] }
     assert.are.same({ code = 0, stdout = "end\n", stderr = "" }, result)
   end)
+
+  it("accepts again when it has descriptors, whoever came meanwhile", in_loop(function()
+    local child = children.spawn { "sh", "-c", 'ulimit -n 24; exec "$0" -e "$1"', BUILD .. "/neap", [[
+      local neap, net = require "neap", require "neap.net"
+      neap.set_exception_handler(function(report) print("report", report.message) end)
+      local server = net.listen("127.0.0.1", 0, function(stream)
+        for line in stream:lines() do stream:write(line, "\n") end
+      end)
+      print(select(2, server:sockname()))
+      io.stdout:flush()
+      server:serve_forever()]] }
+    local port = child.stdout:read_line()
+    local streams, served = {}, 0
+    for i = 1, 40 do streams[i] = net.connect("127.0.0.1", port) end
+    for _, stream in ipairs(streams) do
+      -- Some are served; the system has to drop, or keep waiting, those it has no descriptor for.
+      if pcall(stream.write, stream, "x\n") and served < 5 then
+        assert.are.equal("x", stream:read_line())
+        served = served + 1
+      end
+    end
+    assert.are.equal(5, served)
+    for _, stream in ipairs(streams) do stream:close() end
+    local again
+    for _ = 1, 100 do -- until the server has noticed that they are gone
+      local stream <close> = net.connect("127.0.0.1", port)
+      local ok = pcall(stream.write, stream, "again\n")
+      again = ok and select(2, pcall(stream.read_line, stream))
+      if again == "again" then break end
+    end
+    assert.are.equal("again", again)
+    child:kill()
+    assert.is_nil(child.stdout:read())
+    child:__close()
+  end))
 
   it("survives a lack of descriptors, and goes on when there are some", function()
     local result = process.run { "sh", "-c", ([[ulimit -n 40; exec %s/neap -e '

@@ -49,6 +49,8 @@ describe("process.run", function()
   it("involves no shell", in_loop(function()
     assert.are.equal("$HOME; `id` * 'x' \"y\"\n", run({ "echo", "$HOME; `id` * 'x' \"y\"" }).stdout)
     assert.are.equal("\xff \n\n", run({ "echo", "\xff \n" }).stdout)
+    assert.are.equal("\xfe\n",
+      run({ "printenv", "A", env = { A = "\xfe", PATH = os.getenv "PATH" } }).stdout)
     assert.are.equal("\n", run({ "echo", "" }).stdout)
   end))
 
