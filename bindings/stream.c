@@ -61,9 +61,6 @@ static int take(lua_State *L, neap_stream *s, size_t nbytes, size_t kept) {
 static int k_read(lua_State *L, int status, lua_KContext max) {
   (void)status;
   neap_stream *s = lua_touserdata(L, 1);
-  if (s->readable) {
-    neap_stream_read_now(s, (size_t)max);
-  }
   size_t length = neap_buffer_length(&s->in);
   if (length > 0) {
     size_t n = length < (size_t)max ? length : (size_t)max;

@@ -130,25 +130,12 @@ static void written(neap_sink *sink, int status) {
   neap_stream_next_writer(stream);
 }
 
-/* A reader that takes whatever comes reads it itself when it runs: into memory
- * that the reader before it has just used. */
-static bool readable(neap_sink *sink) {
-  neap_stream *stream = stream_of(sink);
-  stream->readable =
-      has_reader(stream) && stream->wanted <= 1 && stream->pattern == NULL;
-  if (stream->readable) {
-    neap_wake_first(&stream->readers);
-  }
-  return stream->readable;
-}
-
 static const neap_sink_kind stream_sink = {
     .received = received,
     .ended = ended,
     .written = written,
     .shut_down = written,
     .connected = written,
-    .readable = readable,
 };
 
 /* ---- waiting ---- */
@@ -166,8 +153,7 @@ static void leave_write(neap_wait *wait) {
 }
 
 static void leave_read(neap_wait *wait) {
-  neap_stream *stream = wait->target;
-  stream->busy = stream->readable = false;
+  ((neap_stream *)wait->target)->busy = false;
 }
 
 static void abandon_turn(neap_wait *wait) {
@@ -346,7 +332,7 @@ void neap_stream_close(neap_stream *stream) {
   neap_stream_unwatch(stream);
   transport->kind->close(transport);
   neap_buffer_close(&stream->in, &stream->rt->chunks);
-  stream->reading = stream->writing = stream->readable = false;
+  stream->reading = stream->writing = false;
   stream->read_status = stream->write_status = stream->status = UV_EBADF;
   neap_wake_all(&stream->readers);
   neap_wake_all(&stream->writers);
@@ -362,28 +348,6 @@ int neap_stream_start_reading(neap_stream *stream) {
     stream->reading = false;
   }
   return err;
-}
-
-void neap_stream_read_now(neap_stream *stream, size_t max) {
-  neap_buffer *in = &stream->in;
-  stream->readable = false;
-  if (stream->read_status != 0 || neap_buffer_length(in) > 0) {
-    return;
-  }
-  ssize_t count = UV_ENOMEM;
-  if (in->data != NULL || neap_buffer_open(in, &stream->rt->chunks, true)) {
-    size_t size = in->capacity < max ? in->capacity : max;
-    count =
-        stream->transport->kind->try_read(stream->transport, in->data, size);
-  }
-  if (count > 0) {
-    put(stream, in->data, (size_t)count);
-    return;
-  }
-  neap_buffer_close(in, &stream->rt->chunks);
-  if (count < 0) {
-    ended(&stream->sink, (int)count);
-  }
 }
 
 void neap_stream_take(neap_stream *stream, size_t nbytes) {

@@ -36,7 +36,6 @@ typedef struct neap_stream {
   int write_status; /* 0, or why nothing more goes out */
   int status;       /* of the operation that a task waited for */
   bool reading;     /* the transport delivers */
-  bool readable;    /* its reader was woken to read by itself */
   bool fast;        /* it has filled a small chunk: the next is a large one */
   bool writing;     /* the transport has bytes, or a shutdown, under way */
   bool turn;        /* the next writer has been woken, but did not run yet */
@@ -72,10 +71,6 @@ void neap_stream_close(neap_stream *stream);
 
 /* Makes sure that what comes in arrives. 0, or an error. */
 int neap_stream_start_reading(neap_stream *stream);
-
-/* Reads what can be read now, at most `max` bytes, for a reader that was woken to
- * do so (`readable`). If nothing was there after all, the buffer stays empty. */
-void neap_stream_read_now(neap_stream *stream, size_t max);
 
 /* Takes the first bytes out of the buffer. */
 void neap_stream_take(neap_stream *stream, size_t nbytes);

@@ -32,9 +32,6 @@ typedef struct neap_sink_kind {
   void (*written)(neap_sink *sink, int status);
   void (*shut_down)(neap_sink *sink, int status);
   void (*connected)(neap_sink *sink, int status);
-  /* Something can be read. True: the sink does that itself, soon, with
-   * try_read. NULL: the sink does not. */
-  bool (*readable)(neap_sink *sink);
 } neap_sink_kind;
 
 struct neap_sink {
@@ -51,9 +48,6 @@ typedef struct neap_transport_kind {
   /* The sink gets nothing before this has returned. */
   int (*start_reading)(neap_transport *transport);
   void (*stop_reading)(neap_transport *transport);
-  /* Reads what is there: how many bytes, 0 if nothing is, or an error, which
-   * UV_EOF is too. NULL: `readable` is not asked either. */
-  ssize_t (*try_read)(neap_transport *transport, char *bytes, size_t size);
   /* Writes what can be written without waiting: how many bytes, or an error. */
   ssize_t (*try_write)(neap_transport *transport, const uv_buf_t *bufs,
                        unsigned count);

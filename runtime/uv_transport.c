@@ -6,7 +6,6 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
-#include <unistd.h>
 
 #include "runtime/alloc.h"
 #include "runtime/transport.h"
@@ -30,7 +29,6 @@ typedef struct uv_transport {
     uv_connect_t connect;
   } request;
 
-  bool left_to_sink;        /* what can be read, this time */
   struct sockaddr_in6 peer; /* of any family; AF_UNSPEC: not known */
 } uv_transport;
 
@@ -49,12 +47,6 @@ static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf) {
   uv_transport *t = handle->data;
   neap_sink *sink = t->base.sink;
   (void)suggested;
-  t->left_to_sink = sink != NULL && sink->kind->readable != NULL &&
-                    sink->kind->readable(sink);
-  if (t->left_to_sink) {
-    *buf = uv_buf_init(NULL, 0);
-    return;
-  }
   buf->base = t->rt->scratch;
   buf->len = NEAP_SCRATCH_SIZE;
   if (sink != NULL && sink->room != NULL) {
@@ -68,7 +60,7 @@ static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf) {
 static void on_read(uv_stream_t *stream, ssize_t nread, const uv_buf_t *buf) {
   uv_transport *t = stream->data;
   neap_sink *sink = t->base.sink;
-  if (nread == 0 || sink == NULL || t->left_to_sink) {
+  if (nread == 0 || sink == NULL) {
     return; /* nothing to be had after all */
   }
   if (nread == UV_ENOBUFS) {
@@ -88,27 +80,6 @@ static int start_reading(neap_transport *transport) {
 
 static void stop_reading(neap_transport *transport) {
   uv_read_stop(&of(transport)->uv.stream);
-}
-
-static ssize_t try_read(neap_transport *transport, char *bytes, size_t size) {
-  uv_os_fd_t fd = -1;
-  int err = uv_fileno(&of(transport)->uv.handle, &fd);
-  if (err != 0) {
-    return err;
-  }
-  ssize_t count = 0;
-  do {
-    count = read(fd, bytes, size);
-  } while (count < 0 && errno == EINTR);
-  if (count > 0) {
-    return count;
-  }
-  if (count == 0) {
-    return UV_EOF;
-  }
-  return errno == EAGAIN || errno == EWOULDBLOCK
-             ? 0
-             : uv_translate_sys_error(errno);
 }
 
 /* ---- writing ---- */
@@ -231,8 +202,8 @@ static int set_nodelay(neap_transport *transport, bool on) {
 #define KIND(text)                                                             \
   {                                                                            \
     .name = (text), .start_reading = start_reading,                            \
-    .stop_reading = stop_reading, .try_read = try_read,                        \
-    .try_write = try_write, .write = start_write, .shutdown = start_shutdown,  \
+    .stop_reading = stop_reading, .try_write = try_write,                      \
+    .write = start_write, .shutdown = start_shutdown,                          \
     .close = close_transport, .push_name = push_name,                          \
     .set_nodelay = set_nodelay                                                 \
   }
