@@ -568,7 +568,7 @@ describe("the program", function()
   end)
 
   it("accepts again when it has descriptors, whoever came meanwhile", in_loop(function()
-    local child = children.spawn { "sh", "-c", 'ulimit -n 24; exec "$0" -e "$1"', BUILD .. "/neap", [[
+    local script = [[
       local neap, net = require "neap", require "neap.net"
       neap.set_exception_handler(function(report) print("report", report.message) end)
       local server = net.listen("127.0.0.1", 0, function(stream)
@@ -576,7 +576,9 @@ describe("the program", function()
       end)
       print(select(2, server:sockname()))
       io.stdout:flush()
-      server:serve_forever()]] }
+      server:serve_forever()]]
+    local child = children.spawn { "sh", "-c", 'ulimit -n 24; exec "$0" -e "$1"',
+      BUILD .. "/neap", script }
     local port = child.stdout:read_line()
     local streams, served = {}, 0
     for i = 1, 40 do streams[i] = net.connect("127.0.0.1", port) end
