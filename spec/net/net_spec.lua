@@ -422,7 +422,9 @@ describe("the program", function()
       local neap, net = require "neap", require "neap.net"
       neap.set_exception_handler(function(report) print("report", report.message) end)
       local server = net.listen("127.0.0.1", 0, function(stream)
-        for line in stream:lines() do stream:write(line, "\n") end
+        pcall(function() -- some clients reset
+          for line in stream:lines() do stream:write(line, "\n") end
+        end)
       end)
       print(select(2, server:sockname()))
       io.stdout:flush()
