@@ -8,6 +8,7 @@
 #include "runtime/io.h"
 #include "runtime/mailbox.h"
 #include "runtime/object.h"
+#include "runtime/task.h"
 
 /* libuv is polled after so many passes, or nanoseconds, of ready work. */
 enum { MAX_PASSES = 64, UNTIMED_PASSES = 16, LOOK_EVERY = 4 };
@@ -123,10 +124,10 @@ static uint64_t next_random(neap_runtime *rt) {
   return x * 0x2545F4914F6CDD1DULL;
 }
 
-/* Fisher and Yates on an array of the batch; without memory the order stays. */
-static void shuffle_batch(neap_runtime *rt) {
+/* Fisher and Yates on an array; without memory the order stays. */
+static void shuffle_list(neap_runtime *rt, neap_list *list) {
   size_t count = 0;
-  for (neap_link *l = rt->batch.next; l != &rt->batch; l = l->next) {
+  for (neap_link *l = list->next; l != list; l = l->next) {
     count++;
   }
   size_t size = count * sizeof(neap_link *);
@@ -138,12 +139,29 @@ static void shuffle_batch(neap_runtime *rt) {
   for (size_t i = 0; i < count; i++) {
     size_t j = (size_t)(next_random(rt) % (i + 1));
     links[i] = links[j];
-    links[j] = neap_list_shift(&rt->batch);
+    links[j] = neap_list_shift(list);
   }
   for (size_t i = 0; i < count; i++) {
-    neap_list_append(&rt->batch, links[i]);
+    neap_list_append(list, links[i]);
   }
   neap_realloc(links, size, 0);
+}
+
+/* Those who yielded come after all others, as they came: sleep(0) lets everybody
+ * run who is ready, in any order. */
+static void shuffle_batch(neap_runtime *rt) {
+  neap_list others, yields;
+  neap_link *link;
+  neap_list_init(&others);
+  neap_list_init(&yields);
+  while ((link = neap_list_shift(&rt->batch)) != NULL) {
+    neap_task *task = neap_job_task(NEAP_CONTAINER_OF(link, neap_job, link));
+    bool yielded = task != NULL && task->wait.yielded;
+    neap_list_append(yielded ? &yields : &others, link);
+  }
+  shuffle_list(rt, &others);
+  neap_list_splice(&rt->batch, &others);
+  neap_list_splice(&rt->batch, &yields);
 }
 
 static void collect_due(neap_runtime *rt, uint64_t now) {

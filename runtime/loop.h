@@ -57,7 +57,8 @@ neap_loop_end neap_loop_run(lua_State *L, neap_runtime *rt,
 /* Handles that keep the loop alive, neap's own not counted. */
 size_t neap_loop_handles(neap_runtime *rt);
 
-/* Seeds the shuffle of each pass; 0 goes back to FIFO. For tests. */
+/* Seeds the shuffle of each pass; 0 goes back to FIFO. For tests. Who yielded
+ * comes after all others: that is promised. */
 void neap_loop_shuffle(neap_runtime *rt, uint64_t seed);
 
 /* neap_clock_switch, at any time. */

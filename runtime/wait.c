@@ -97,6 +97,7 @@ int neap_park_host(lua_State *L, neap_task *task, const neap_wait_kind *kind,
 int neap_yield(lua_State *L, neap_task *task, const neap_wait_kind *kind,
                lua_KFunction k, lua_KContext ctx) {
   task->phase = NEAP_TASK_READY;
+  task->wait.yielded = true;
   neap_loop_append(task->future.rt, &task->wait.job);
   return begin(L, task, kind, NULL, k, ctx, k_parked);
 }
@@ -121,6 +122,7 @@ static void make_ready(neap_task *task, neap_outcome outcome) {
   neap_trace_add(&rt->trace, task->id, NEAP_EVENT_WOKEN);
   task->wait.outcome = outcome;
   task->phase = NEAP_TASK_READY;
+  task->wait.yielded = false;
   task->wait.job.run = neap_task_step;
   neap_loop_append(rt, &task->wait.job);
 }

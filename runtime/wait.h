@@ -50,7 +50,8 @@ struct neap_wait {
   lua_State *co;  /* the coroutine that parked, perhaps an inner one */
   uint64_t since; /* trace time */
   neap_outcome outcome;
-  bool marked; /* neap_parked is on the stack of co */
+  bool marked;  /* neap_parked is on the stack of co */
+  bool yielded; /* it gave way, by neap_yield */
 };
 
 /* Its address lies on top of the stack of a parked coroutine that anybody but

@@ -6,7 +6,7 @@ local in_loop = require "spec.support.loop"
 
 local TASKS, ROUNDS = 20, 3
 
--- TASKS tasks note their number in each of ROUNDS passes. Returns the numbers, pass by pass.
+-- TASKS tasks note their number in each of ROUNDS seconds. Returns the numbers, second by second.
 local function rounds()
   local log = {}
   for round = 1, ROUNDS do
@@ -17,11 +17,11 @@ local function rounds()
       neap.create_task(function()
         for round = 1, ROUNDS do
           table.insert(log[round], i)
-          neap.sleep(0)
+          neap.sleep(1)
         end
       end)
     end
-    neap.sleep(1)
+    neap.sleep(ROUNDS + 1)
   end)()
   return log
 end
@@ -50,19 +50,18 @@ end
 -- The order in which n callbacks of one pass are called.
 local function order_of_callbacks(n)
   local seen = {}
-  in_loop(function()
-    for i = 1, n do
-      neap.call_soon(function() seen[#seen + 1] = i end)
-    end
-    neap.sleep(1)
-  end)()
+  for i = 1, n do
+    neap.call_soon(function() seen[#seen + 1] = i end)
+  end
+  neap.sleep(1)
   return table.concat(seen)
 end
 
 describe("testing.shuffle", function()
+  before_each(function() testing.shuffle(0) end)
   after_each(function() testing.shuffle(0) end)
 
-  it("is off at first: tasks run in the order of their creation", function()
+  it("is off with 0: tasks run in the order of their creation", function()
     assert.are.same({ in_order(), in_order(), in_order() }, rounds())
   end)
 
@@ -111,7 +110,7 @@ describe("testing.shuffle", function()
     assert.are.same({ in_order(), in_order(), in_order() }, shuffled(0))
   end)
 
-  it("finds every order of a few callbacks", function()
+  it("finds every order of a few callbacks", in_loop(function()
     for n, orders in pairs { [2] = 2, [3] = 6, [4] = 24 } do
       local seen, found = {}, 0
       for seed = 1, 20 * orders do
@@ -122,7 +121,7 @@ describe("testing.shuffle", function()
       end
       assert.are.equal(orders, found)
     end
-  end)
+  end))
 
   it("takes any integer", function()
     for _, seed in ipairs { -1, math.mininteger, math.maxinteger, 1 << 32, 3.0 } do
@@ -186,6 +185,30 @@ describe("testing.shuffle", function()
     assert.are.same(first, order(5))
     assert.are_not.same(in_order(), first)
     assert.are_not.same(in_order(), order(6))
+  end))
+
+  it("leaves sleep(0) what it promises: all who are ready run first", in_loop(function()
+    for seed = 1, 50 do
+      testing.shuffle(seed)
+      local runs, ended = {}, 0
+      local function loop(me)
+        for _ = 1, ROUNDS do
+          runs[me] = runs[me] + 1
+          local before = { table.unpack(runs) }
+          neap.sleep(0)
+          for i, n in ipairs(before) do
+            assert.is_true(i == me or n == ROUNDS or runs[i] > n, seed)
+          end
+        end
+        ended = ended + 1
+      end
+      for i = 1, TASKS do
+        runs[i] = 0
+        neap.create_task(loop, i)
+      end
+      testing.settle()
+      assert.are.equal(TASKS, ended)
+    end
   end))
 
   it("delivers a future to each of its waiters once", in_loop(function()

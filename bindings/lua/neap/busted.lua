@@ -173,7 +173,7 @@ local function enter(element)
   active[element] = scope
   if element.descriptor == "it" then
     if options.virtual_clock then neap.testing.virtual_clock() end
-    if options.shuffle_tasks then neap.testing.shuffle(busted.randomseed | 1) end
+    if options.shuffle_tasks then neap.testing.shuffle(busted.randomseed << 1 | 1) end
   end
 end
 
