@@ -71,11 +71,15 @@ static void count_running(neap_http *http, bool more) {
   }
 }
 
-static void finish(neap_transfer *t, CURLcode result) {
+static int os_error_of(CURL *easy) {
   long os_error = 0;
-  neap_curl.curl_easy_getinfo(t->easy, CURLINFO_OS_ERRNO, &os_error);
+  neap_curl.curl_easy_getinfo(easy, CURLINFO_OS_ERRNO, &os_error);
+  return (int)os_error;
+}
+
+static void finish(neap_transfer *t, CURLcode result) {
   t->result = result;
-  t->os_error = (int)os_error;
+  t->os_error = os_error_of(t->easy);
   t->running = false;
   neap_curl.curl_multi_remove_handle(t->http->multi, t->easy);
   count_running(t->http, false);
@@ -500,7 +504,9 @@ void neap_transfer_close(neap_transfer *t) {
     count_running(http, false);
     collect(http, CURLM_OK);
   }
-  if (http->idle_count < MAX_IDLE && !http->closing) {
+  /* Before 8.8.0 libcurl gives the errno of a failure to later ones, too. */
+  if (os_error_of(t->easy) == 0 && http->idle_count < MAX_IDLE &&
+      !http->closing) {
     neap_curl.curl_easy_reset(t->easy);
     http->idle[http->idle_count++] = t->easy;
   } else {

@@ -288,6 +288,12 @@ X-Many: 1
     assert.are.equal("COULDNT_RESOLVE_HOST", err.code)
   end)
 
+  it("does not take the system's error of a request before for its own", function()
+    local ok, err = pcall(http.get, "http://127.0.0.1:1/")
+    assert.are.same({ false, "ECONNREFUSED" }, { ok, err.code })
+    fails("RECV_ERROR", "/bad_chunk")
+  end)
+
   it("raises for a status if asked", function()
     local response = http.get(server.url .. "/status/404")
     assert.are.same({ 404, false }, { response.status, response.ok })
