@@ -1,6 +1,7 @@
 -- Waits inside coroutines that a task has made.
 local neap = require "neap"
 local in_loop = require "spec.support.loop"
+local in_order = require "spec.support.order"
 
 --- What an error is called: the class of an error object, any other value as it is.
 local function label(err)
@@ -156,7 +157,7 @@ describe("a suspension inside coroutines of the task", function()
     assert.are.equal(2, neap.time())
   end))
 
-  it("of sleep(0) takes its turn like any other", in_loop(function()
+  it("of sleep(0) takes its turn like any other", in_order(function()
     local log = {}
     local function steps(name)
       return function()

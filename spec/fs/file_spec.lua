@@ -1,6 +1,8 @@
 -- neap.fs.open: files that stay open.
 local neap = require "neap"
 local fs = require "neap.fs"
+local started = require "spec.support.started"
+local testing = require "neap.testing"
 local with_directory = require "spec.support.temporary"
 
 local insert = table.insert
@@ -122,6 +124,7 @@ describe("an open file", function()
   end
 
   it("does one thing at a time, in the order of the calls", with_directory(function(dir)
+    testing.shuffle(0)
     local file <close> = fs.open(dir .. "/file", "w+")
     local tasks = {}
     for i = 1, 50 do
@@ -136,9 +139,7 @@ describe("an open file", function()
 
   it("shows who waits for what", with_directory(function(dir)
     local file, writer <close> = fifo(dir)
-    local one = neap.create_task(file.read, file)
-    local two = neap.create_task(file.read, file)
-    neap.sleep(0)
+    local one, two = started(file.read, file), started(file.read, file)
     local tree = neap.format_tasks()
     assert.matches("waits in file:read '[^']*/fifo'", tree)
     assert.matches("waits in a turn at a file", tree)
@@ -150,6 +151,7 @@ describe("an open file", function()
   end))
 
   it("passes a turn on when its task is cancelled", with_directory(function(dir)
+    testing.shuffle(0)
     local file, writer <close> = fifo(dir)
     local tasks = {}
     tasks[1] = neap.create_task(function()
@@ -168,9 +170,7 @@ describe("an open file", function()
 
   it("closed meanwhile is closed when the operation has ended", with_directory(function(dir)
     local file, writer <close> = fifo(dir)
-    local reader = neap.create_task(file.read, file)
-    local second = neap.create_task(file.read, file)
-    neap.sleep(0)
+    local reader, second = started(file.read, file), started(file.read, file)
     file:close()
     local ok, err = pcall(file.read, file)
     assert.is_false(ok)

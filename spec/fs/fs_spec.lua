@@ -313,7 +313,7 @@ describe("fs cancellation", function()
     assert(os.execute("unset LD_PRELOAD; mkfifo " .. path))
     local busy = {}
     for i = 1, tonumber(os.getenv "UV_THREADPOOL_SIZE" or 4) do
-      busy[i] = neap.create_task(fs.open, path, "r")
+      busy[i] = neap.create_task({ eager_start = true }, fs.open, path, "r")
     end
     local late = neap.create_task(fs.write_file, dir .. "/late", "x")
     neap.sleep(0)

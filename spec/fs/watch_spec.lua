@@ -1,6 +1,7 @@
 -- neap.fs.watch
 local neap = require "neap"
 local fs = require "neap.fs"
+local testing = require "neap.testing"
 local with_directory = require "spec.support.temporary"
 
 local insert = table.insert
@@ -70,6 +71,7 @@ describe("fs.watch", function()
 
   it("a cancelled task loses no event", with_directory(function(dir)
     local watch <close> = fs.watch(dir)
+    testing.shuffle(0)
     local one = neap.create_task({ name = "one" }, watch.next, watch)
     local two = neap.create_task(watch.next, watch)
     neap.sleep(0)

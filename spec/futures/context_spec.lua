@@ -311,7 +311,7 @@ describe("a context", function()
 
   it("of a callback is that of whoever scheduled it, at that time", in_loop(function()
     local var, log = neap.context_var "v", {}
-    local function callback(name) log[#log + 1] = { name, read(var) } end
+    local function callback(name) log[name] = read(var) end
     local future = neap.future()
     neap.call_soon(callback, "unset soon")
     var:set("first")
@@ -327,12 +327,12 @@ describe("a context", function()
     end)
     neap.sleep(3)
     assert.are.same({
-      { "unset soon", "unset" },
-      { "soon", "first" },
-      { "task's soon", "task's" },
-      { "done callback", "first" },
-      { "later", "first" },
-      { "at", "first" },
+      ["unset soon"] = "unset",
+      soon = "first",
+      ["task's soon"] = "task's",
+      ["done callback"] = "first",
+      later = "first",
+      at = "first",
     }, log)
     assert.are.equal("second", read(var))
   end))
@@ -341,24 +341,21 @@ describe("a context", function()
     local var, log = neap.context_var "v", {}
     var:set("task's")
     local function callback(name)
-      log[#log + 1] = { name, read(var) }
+      local before = read(var)
       var:set(name)
-      log[#log + 1] = { name, read(var) }
+      log[name] = { before, read(var) }
     end
     neap.call_soon(callback, "a")
     neap.call_soon(callback, "b")
     neap.call_later(1, callback, "c")
     neap.sleep(2)
-    assert.are.same({
-      { "a", "task's" }, { "a", "a" }, { "b", "task's" }, { "b", "b" }, { "c", "task's" },
-      { "c", "c" },
-    }, log)
+    assert.are.same({ a = { "task's", "a" }, b = { "task's", "b" }, c = { "task's", "c" } }, log)
     assert.are.equal("task's", read(var))
   end))
 
   it("of a callback goes on to what it schedules and creates", in_loop(function()
     local var, log = neap.context_var "v", {}
-    local function callback(name) log[#log + 1] = { name, read(var) } end
+    local function callback(name) log[name] = read(var) end
     var:set("task's")
     neap.call_soon(function()
       var:set("callback's")
@@ -366,7 +363,7 @@ describe("a context", function()
       neap.create_task(callback, "task")
     end)
     neap.sleep(1)
-    assert.are.same({ { "callback", "callback's" }, { "task", "callback's" } }, log)
+    assert.are.same({ callback = "callback's", task = "callback's" }, log)
   end))
 
   it("of a callback that raises does not leak either", in_loop(function(reports)

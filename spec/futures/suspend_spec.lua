@@ -1,6 +1,7 @@
 -- neap.suspend and neap.wrap: callback APIs made awaitable.
 local neap = require "neap"
 local in_loop = require "spec.support.loop"
+local in_order = require "spec.support.order"
 
 --- What an error is called: the class of an error object, any other value as it is.
 local function label(err)
@@ -16,7 +17,7 @@ local function watched(log, name, fn, ...)
     end
     log[#log + 1] = { name, table.unpack(results, 1, results.n) }
   end, ...)
-  neap.sleep(0)
+  neap.testing.settle()
   return task
 end
 
@@ -173,7 +174,7 @@ describe("neap.suspend", function()
     assert.are.same({ { "task", true, "value" } }, log)
   end)
 
-  it("resume returns before its task runs; tasks wake in order", in_loop(function()
+  it("resume returns before its task runs; tasks wake in order", in_order(function()
     local log, a, b = {}, {}, {}
     watched(log, "a", neap.suspend, keep(a))
     watched(log, "b", neap.suspend, keep(b))

@@ -490,15 +490,15 @@ for title, open in pairs(forms) do
       local log = {}
       local ok, err = pcall(open, function(group)
         group:create_task(failing(1, "boom"))
-        neap.gather { careful(log, "a", 0), careful(log, "b", 0), return_exceptions = true }
+        neap.gather { careful(log, "a", 1), careful(log, "b", 1), return_exceptions = true }
       end)
-      assert.are.same({ false, { "boom" }, 1 }, { ok, unfold(err), neap.time() })
+      assert.are.same({ false, { "boom" }, 2 }, { ok, unfold(err), neap.time() })
       assert.are.same({
         { "a", "CancelledError", 1 },
         { "b", "CancelledError", 1 },
-        { "a", "cleaned up", 1 },
-        { "b", "cleaned up", 1 },
-      }, log)
+        { "a", "cleaned up", 2 },
+        { "b", "cleaned up", 2 },
+      }, sorted(log))
       assert_unharmed()
     end))
 

@@ -2,6 +2,7 @@
 -- nesting_spec.lua.
 local neap = require "neap"
 local in_loop = require "spec.support.loop"
+local in_order = require "spec.support.order"
 
 local MESSAGE = "unhandled errors in a TaskGroup"
 
@@ -150,7 +151,7 @@ for title, open in pairs(forms) do
       end
     end))
 
-    it("J03 two that fail in one tick are both in it, in the order they failed", in_loop(
+    it("J03 two that fail in one tick are both in it, in the order they failed", in_order(
       function()
         local first, second = { "first" }, { "second" }
         assert_group({ first, second }, pcall(open, function(group)
@@ -349,7 +350,7 @@ for title, open in pairs(forms) do
       assert.is_false(ran)
     end))
 
-    it("J23 an owner cancelled before the child's failure in that tick is cancelled", in_loop(
+    it("J23 an owner cancelled before the child's failure in that tick is cancelled", in_order(
       function()
         local owner = neap.create_task(open, function(group)
           group:create_task(failing(1, { "boom" }))
@@ -361,7 +362,7 @@ for title, open in pairs(forms) do
         assert.are.same({ 1, 1 }, { owner:cancelling(), neap.time() })
       end))
 
-    it("X02 entered with a request pending, the body and the tasks start first", in_loop(
+    it("X02 entered with a request pending, the body and the tasks start first", in_order(
       function()
         local log = {}
         local owner = neap.create_task(function()
@@ -399,7 +400,7 @@ for title, open in pairs(forms) do
       assert.are.same({ "result", 2 }, { result, neap.time() })
     end))
 
-    it("X08 a body that awaits the task that fails gets CancelledError", in_loop(function()
+    it("X08 a body that awaits the task that fails gets CancelledError", in_order(function()
       local log, boom = {}, { "boom" }
       assert_group({ boom }, pcall(open, function(group)
         local child = group:create_task(failing(1, boom))

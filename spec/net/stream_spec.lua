@@ -3,6 +3,7 @@ local certificates = require "spec.support.certificates"
 local contract = require "spec.support.stream_contract"
 local fs = require "neap.fs"
 local in_loop = require "spec.support.loop"
+local in_order = require "spec.support.order"
 local neap = require "neap"
 local net = require "neap.net"
 local process = require "neap.process"
@@ -191,7 +192,7 @@ local function error_of(fn, ...)
 end
 
 describe("a stream in memory", function()
-  it("has one reader, also between its wake-up and its turn", in_loop(function()
+  it("has one reader, also between its wake-up and its turn", in_order(function()
     local a, b = testing.memory_stream()
     local log = {}
     neap.create_task(function()

@@ -3,6 +3,7 @@ local neap = require "neap"
 local testing = require "neap.testing"
 
 local in_loop = require "spec.support.loop"
+local in_order = require "spec.support.order"
 
 describe("found by comparison with asyncio:", function()
   it("cancelling tasks that gather each other in a ring comes to an end #plain", function()
@@ -22,7 +23,7 @@ describe("found by comparison with asyncio:", function()
     assert.are.same({ "a task ignored its cancellation and was abandoned" }, reports)
   end)
 
-  it("a request to a gather whose children have ended is not lost", in_loop(function(reports)
+  it("a request to a gather whose children have ended is not lost", in_order(function(reports)
     local log = {}
     local function failing() error("failed", 0) end
     local waiter = neap.create_task(function() neap.gather(failing, failing) end)

@@ -2,6 +2,7 @@
 local neap = require "neap"
 
 local in_loop = require "spec.support.loop"
+local in_order = require "spec.support.order"
 
 describe("found by small models:", function()
   it("who is cancelled passes a notification on when it has the lock again", in_loop(function()
@@ -22,7 +23,7 @@ describe("found by small models:", function()
     assert.is_true(first:cancelled())
   end))
 
-  it("a reset wakes those who wait outside of a barrier, in their turn", in_loop(function()
+  it("a reset wakes those who wait outside of a barrier, in their turn", in_order(function()
     local barrier, log = neap.barrier(2), {}
     local function wait(name)
       local _, err = pcall(barrier.wait, barrier)

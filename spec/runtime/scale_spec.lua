@@ -5,6 +5,7 @@
 local neap = require "neap"
 local testing = require "neap.testing"
 local in_loop = require "spec.support.loop"
+local in_order = require "spec.support.order"
 
 local sanitized = (os.getenv "NEAP_BUILD" or ""):find("asan", 1, true)
 local N = math.tointeger(tonumber(os.getenv "NEAP_SCALE")) or (sanitized and 20000 or 200000)
@@ -164,7 +165,7 @@ describe("at scale #slow", function()
     assert_changed(before, { created = N, finished = N })
   end))
 
-  it("tasks wait for one future, and wake in the order in which they came", in_loop(function()
+  it("tasks wait for one future, and wake in the order in which they came", in_order(function()
     local before, future = counts(), neap.future()
     local woken, misplaced = 0, 0
     local function waiter(i)

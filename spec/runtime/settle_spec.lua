@@ -1,6 +1,7 @@
 -- neap.testing.settle and sequence.
 local assert = require "luassert"
 local in_loop = require "spec.support.loop"
+local in_order = require "spec.support.order"
 local neap = require "neap"
 local testing = require "neap.testing"
 
@@ -31,7 +32,7 @@ describe("settle", function()
     assert.are.equal(0, neap.time())
   end))
 
-  it("counts others who settle as blocked", in_loop(function()
+  it("counts others who settle as blocked, and lets them go on in their order", in_order(function()
     local seen = testing.sequence()
     for i = 1, 3 do
       neap.create_task(function()

@@ -194,6 +194,7 @@ add("a writer waits while the other side is slow, and then all arrives", "slow",
 end)
 
 add("writers take turns, in their order", "slow", function(a, b)
+  neap.testing.shuffle(0)
   local letters = { "a", "b", "c" }
   for _, letter in ipairs(letters) do
     neap.create_task(a.write, a, letter:rep(MUCH // 3), "\n")
@@ -277,7 +278,7 @@ add("shutdown says the end, and reading goes on", "both ends", function(a, b)
 end, true)
 
 add("a cancelled write closes the stream, whoever else writes", "slow", function(a, b)
-  local writer = neap.create_task(a.write, a, ("x"):rep(MUCH))
+  local writer = neap.create_task({ eager_start = true }, a.write, a, ("x"):rep(MUCH))
   local second = neap.create_task(a.write, a, "y")
   pause()
   writer:cancel()
@@ -303,7 +304,7 @@ add("close ends who reads with an error, and every use", "waits", function(_, b)
 end, true)
 
 add("close ends who writes with an error", "slow", function(a)
-  local writer = neap.create_task(a.write, a, ("x"):rep(MUCH))
+  local writer = neap.create_task({ eager_start = true }, a.write, a, ("x"):rep(MUCH))
   local second = neap.create_task(a.write, a, "y")
   pause()
   a:close()

@@ -2,15 +2,10 @@
 
 local neap = require "neap"
 local in_loop = require "spec.support.loop"
+local in_order = require "spec.support.order"
+local started = require "spec.support.started"
 
 local insert = table.insert
-
--- A task that runs fn(...) and has come to its first suspension.
-local function started(fn, ...)
-  local task = neap.create_task(fn, ...)
-  neap.sleep(0)
-  return task
-end
 
 -- Asserts that fn(...) raises a plain Lua error, with a position in this file.
 local function assert_misuse(fn, ...)
@@ -35,7 +30,7 @@ local function use(lock, seen, name, time)
 end
 
 describe("lock", function()
-  it("L01 L06 is handed on first come, first served", in_loop(function()
+  it("L01 L06 is handed on first come, first served", in_order(function()
     local lock, seen = neap.lock(), {}
     lock:acquire()
     local tasks = {}
@@ -48,7 +43,7 @@ describe("lock", function()
     assert.is_false(lock:locked())
   end))
 
-  it("L01 L06 nobody barges past who waits", in_loop(function()
+  it("L01 L06 nobody barges past who waits", in_order(function()
     local lock, seen = neap.lock(), {}
     lock:acquire()
     local waiter = started(use, lock, seen, "waiter")
@@ -67,7 +62,7 @@ describe("lock", function()
     assert.is_false(lock:locked())
   end))
 
-  it("L01 two tasks that acquire again at once take turns", in_loop(function()
+  it("L01 two tasks that acquire again at once take turns", in_order(function()
     local lock, seen = neap.lock(), {}
     local function worker(name)
       for _ = 1, 4 do
@@ -372,6 +367,7 @@ for _, entry in ipairs(guarded) do
       assert.is_true(held:locked())
       inside:cancel()
       assert_cancelled(inside)
+      neap.testing.settle()
       assert.is_true(held:locked())
       waiting:cancel()
       assert_cancelled(waiting)

@@ -2,15 +2,10 @@
 
 local neap = require "neap"
 local in_loop = require "spec.support.loop"
+local in_order = require "spec.support.order"
+local started = require "spec.support.started"
 
 local insert = table.insert
-
--- A task that runs fn(...) and has come to its first suspension.
-local function started(fn, ...)
-  local task = neap.create_task(fn, ...)
-  neap.sleep(0)
-  return task
-end
 
 local function assert_misuse(fn, ...)
   local ok, err = pcall(fn, ...)
@@ -160,7 +155,7 @@ describe("priority_queue", function()
     end
   end))
 
-  it("a woken getter whose less raises leaves the item to the next", in_loop(function()
+  it("a woken getter whose less raises leaves the item to the next", in_order(function()
     local fails, seen = 0, {}
     local queue = neap.priority_queue(0, function(a, b)
       if fails > 0 then

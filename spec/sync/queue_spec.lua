@@ -3,15 +3,10 @@
 
 local neap = require "neap"
 local in_loop = require "spec.support.loop"
+local in_order = require "spec.support.order"
+local started = require "spec.support.started"
 
 local insert = table.insert
-
--- A task that runs fn(...) and has come to its first suspension.
-local function started(fn, ...)
-  local task = neap.create_task(fn, ...)
-  neap.sleep(0)
-  return task
-end
 
 local function assert_misuse(fn, ...)
   local ok, err = pcall(fn, ...)
@@ -160,7 +155,7 @@ describe("queue", function()
     end
   end))
 
-  it("L15 shutdown releases who waits to get or put, in order", in_loop(function()
+  it("L15 shutdown releases who waits to get or put, in order", in_order(function()
     local empty, full, seen = neap.queue(), filled(neap.queue(1), 0), {}
     started(get, empty, seen, "a")
     started(get, empty, seen, "b")
@@ -244,7 +239,7 @@ describe("queue", function()
     assert.are.same({ 1, 2, 3, 4, 5, 6 }, seen)
   end))
 
-  it("serves getters and putters first come, first served", in_loop(function()
+  it("serves getters and putters first come, first served", in_order(function()
     local queue, seen = neap.queue(1), {}
     for i = 1, 3 do
       started(get, queue, seen, "getter " .. i)
@@ -266,7 +261,7 @@ describe("queue", function()
     assert.are.same({ "put 1", "put 2", "put 3" }, seen)
   end))
 
-  it("two getters in a loop take turns", in_loop(function()
+  it("two getters in a loop take turns", in_order(function()
     local queue, seen = neap.queue(), {}
     for _, name in ipairs { "a", "b" } do
       neap.create_task(function()

@@ -2,15 +2,10 @@
 
 local neap = require "neap"
 local in_loop = require "spec.support.loop"
+local in_order = require "spec.support.order"
+local started = require "spec.support.started"
 
 local insert = table.insert
-
--- A task that runs fn(...) and has come to its first suspension.
-local function started(fn, ...)
-  local task = neap.create_task(fn, ...)
-  neap.sleep(0)
-  return task
-end
 
 local function assert_misuse(fn, ...)
   local ok, err = pcall(fn, ...)
@@ -57,7 +52,7 @@ for _, name in ipairs { "semaphore", "bounded_semaphore" } do
   local new = neap[name]
 
   describe(name, function()
-    it("L11 lets in as many as it has slots, first come, first served", in_loop(function()
+    it("L11 lets in as many as it has slots, first come, first served", in_order(function()
       local semaphore, seen, most, now = new(2), {}, 0, 0
       local tasks = {}
       for i = 1, 6 do
@@ -94,7 +89,7 @@ for _, name in ipairs { "semaphore", "bounded_semaphore" } do
       assert.are.equal(1, free(semaphore))
     end))
 
-    it("L11 several slots are passed on to as many", in_loop(function()
+    it("L11 several slots are passed on to as many", in_order(function()
       local semaphore, seen = new(3), {}
       for _ = 1, 3 do
         semaphore:acquire()
@@ -135,7 +130,7 @@ for _, name in ipairs { "semaphore", "bounded_semaphore" } do
       tasks[3]:await()
     end))
 
-    it("L11 two tasks that acquire again at once take turns", in_loop(function()
+    it("L11 two tasks that acquire again at once take turns", in_order(function()
       local semaphore, seen = new(1), {}
       local function worker(me)
         for _ = 1, 4 do
@@ -255,7 +250,7 @@ describe("semaphore", function()
     assert.are.equal(3, free(semaphore))
   end))
 
-  it("several releases in one tick wake as many", in_loop(function()
+  it("several releases in one tick wake as many", in_order(function()
     local semaphore, seen = neap.semaphore(0), {}
     takers(semaphore, seen, 4)
     for _ = 1, 3 do

@@ -3,6 +3,8 @@
 
 local neap = require "neap"
 local in_loop = require "spec.support.loop"
+local in_order = require "spec.support.order"
+local started = require "spec.support.started"
 
 local insert = table.insert
 
@@ -19,13 +21,6 @@ end
 
 local function state(task)
   return { done = task:done(), cancelled = task:cancelled(), cancelling = task:cancelling() }
-end
-
--- A task that runs fn(...) and has come to its first suspension.
-local function started(fn, ...)
-  local task = neap.create_task(fn, ...)
-  neap.sleep(0)
-  return task
 end
 
 describe("cancellation", function()
@@ -133,7 +128,7 @@ describe("cancellation", function()
     assert.are.equal("lost", future:result())
   end))
 
-  it("X04 cancel wins over an awaited task that is already done", in_loop(function()
+  it("X04 cancel wins over an awaited task that is already done", in_order(function()
     local seen, inner = {}, nil
     local outer = neap.create_task(function() insert(seen, raised(inner.await, inner)) end)
     inner = neap.create_task(function() return "lost" end)
@@ -363,7 +358,7 @@ describe("cancellation", function()
 
   it("C20 a task in sleep(0) gets CancelledError at that sleep(0)", in_loop(function()
     local seen = {}
-    local task = started(function()
+    local task = neap.create_task({ eager_start = true }, function()
       insert(seen, raised(neap.sleep, 0))
       insert(seen, raised(neap.sleep, 0))
     end)
@@ -431,7 +426,7 @@ describe("cancellation", function()
     assert.are.equal(1, neap.time())
   end))
 
-  it("C27 cancel wins over a future that was set in the same tick", in_loop(function()
+  it("C27 cancel wins over a future that was set in the same tick", in_order(function()
     local results = {}
     local future = neap.future()
     local task = started(function() return raised(future.await, future) end)

@@ -2,11 +2,12 @@
 
 local neap = require "neap"
 local in_loop = require "spec.support.loop"
+local in_order = require "spec.support.order"
 
 local insert = table.insert
 
 describe("creation and ordering", function()
-  it("A01 the statement after create_task runs before the task's body", in_loop(function()
+  it("A01 the statement after create_task runs before the task's body", in_order(function()
     local seen = {}
     local task = neap.create_task(function() insert(seen, "body") end)
     insert(seen, "statement")
@@ -16,7 +17,7 @@ describe("creation and ordering", function()
     assert.are.same({ "statement", "body", "one pass later" }, seen)
   end))
 
-  it("A02 tasks start in the order of their creation", in_loop(function()
+  it("A02 tasks start in the order of their creation", in_order(function()
     local seen, last = {}, nil
     for i = 1, 5 do
       last = neap.create_task(insert, seen, i)
@@ -26,7 +27,7 @@ describe("creation and ordering", function()
     assert.are.same({ 1, 2, 3, 4, 5 }, seen)
   end))
 
-  it("A03 a task created by a running task waits for the next pass", in_loop(function()
+  it("A03 a task created by a running task waits for the next pass", in_order(function()
     local seen = {}
     neap.create_task(function()
       insert(seen, "a")
@@ -40,7 +41,7 @@ describe("creation and ordering", function()
     assert.are.same({ "a", "a ends", "b", "pass 1 ends", "c" }, seen)
   end))
 
-  it("A04 two tasks that loop on sleep(0) alternate strictly", in_loop(function()
+  it("A04 two tasks that loop on sleep(0) alternate strictly", in_order(function()
     local seen = {}
     local function loop(name)
       for i = 0, 2 do
@@ -55,7 +56,7 @@ describe("creation and ordering", function()
     assert.are.same({ "a0", "b0", "a1", "b1", "a2", "b2" }, seen)
   end))
 
-  it("A05 sleep(0) takes exactly one pass", in_loop(function(_, passes)
+  it("A05 sleep(0) takes exactly one pass", in_order(function(_, passes)
     assert.are.equal(1, (passes(neap.sleep, 0)))
     assert.are.equal(3, (passes(function()
       neap.sleep(0)
@@ -64,7 +65,7 @@ describe("creation and ordering", function()
     end)))
   end))
 
-  it("A06 a negative sleep is sleep(0)", in_loop(function(_, passes)
+  it("A06 a negative sleep is sleep(0)", in_order(function(_, passes)
     local before = neap.time()
     assert.are.equal(1, (passes(neap.sleep, -5)))
     assert.are.equal(before, neap.time())
@@ -102,7 +103,7 @@ describe("creation and ordering", function()
     assert.are.same({ { 1, 1 }, { 2, 2 }, { 3, 3 } }, seen)
   end))
 
-  it("A10 RULE sleepers with one deadline wake in the order of their calls", in_loop(function()
+  it("A10 RULE sleepers with one deadline wake in the order of their calls", in_order(function()
     local seen = {}
     for i = 1, 8 do
       neap.create_task(function()
@@ -119,7 +120,7 @@ describe("creation and ordering", function()
     assert.are.same({ 1, 2, 3, 4, 5, 6, 7, 8, "late" }, seen)
   end))
 
-  it("A11 awaiting a done future does not yield", in_loop(function(_, passes)
+  it("A11 awaiting a done future does not yield", in_order(function(_, passes)
     local seen = {}
     local future = neap.future()
     future:set_result("value")
@@ -130,7 +131,7 @@ describe("creation and ordering", function()
     assert.are.same({ 0, "value" }, { passes(neap.await, future) })
   end))
 
-  it("A12 awaiting a done task takes no pass", in_loop(function(_, passes)
+  it("A12 awaiting a done task takes no pass", in_order(function(_, passes)
     local seen = {}
     local task = neap.create_task(function() return "value" end)
     neap.sleep(0)
@@ -140,7 +141,7 @@ describe("creation and ordering", function()
     assert.are.same({}, seen)
   end))
 
-  it("A13 a future wakes all waiters on the next pass, in order", in_loop(function()
+  it("A13 a future wakes all waiters on the next pass, in order", in_order(function()
     local seen = {}
     local future = neap.future()
     local function waiter(name)
@@ -165,7 +166,7 @@ describe("creation and ordering", function()
     }, seen)
   end))
 
-  it("A14 to create and await a task that returns at once takes two passes", in_loop(
+  it("A14 to create and await a task that returns at once takes two passes", in_order(
     function(_, passes)
       local count, value = passes(function()
         return neap.create_task(function() return "value" end):await()
@@ -174,7 +175,7 @@ describe("creation and ordering", function()
       assert.are.equal("value", value)
     end))
 
-  it("A15 a plain call runs in the same task and takes no pass", in_loop(function(_, passes)
+  it("A15 a plain call runs in the same task and takes no pass", in_order(function(_, passes)
     local main = neap.current_task()
     local function plain()
       return neap.current_task()
@@ -195,7 +196,7 @@ describe("creation and ordering", function()
     assert.are.equal(main, after)
   end))
 
-  it("A16 a callback added to a done future is called on the next pass", in_loop(function()
+  it("A16 a callback added to a done future is called on the next pass", in_order(function()
     local seen, given = {}, nil
     local future = neap.future()
     future:set_result("value")
@@ -210,7 +211,7 @@ describe("creation and ordering", function()
     assert.are.equal(future, given)
   end))
 
-  it("A17 remove_done_callback returns how many it removed", in_loop(function()
+  it("A17 remove_done_callback returns how many it removed", in_order(function()
     local seen = {}
     local future = neap.future()
     local function twice() insert(seen, "twice") end
@@ -225,7 +226,7 @@ describe("creation and ordering", function()
     assert.are.same({ "once" }, seen)
   end))
 
-  it("A18 a callback that raises is reported and the later ones still run", in_loop(
+  it("A18 a callback that raises is reported and the later ones still run", in_order(
     function(reports)
       local seen, problem = {}, neap.Error "broken"
       local future = neap.future()
@@ -250,7 +251,7 @@ describe("creation and ordering", function()
       reports[1] = nil
     end))
 
-  it("A19 call_soon from a callback runs on the next pass", in_loop(function()
+  it("A19 call_soon from a callback runs on the next pass", in_order(function()
     local seen = {}
     neap.call_soon(function()
       insert(seen, "outer")
@@ -264,7 +265,7 @@ describe("creation and ordering", function()
     assert.are.same({ "outer", "outer ends", "pass 1 ends", "inner", "pass 2 ends" }, seen)
   end))
 
-  it("A20 a due timer runs after what was already queued", in_loop(function()
+  it("A20 a due timer runs after what was already queued", in_order(function()
     local seen = {}
     neap.sleep(1)
     neap.call_soon(insert, seen, "soon 1")
@@ -321,7 +322,7 @@ describe("creation and ordering", function()
       assert.are.equal(1000, nest(1000))
     end))
 
-  it("A23 a waiter woken after a task was created runs after it", in_loop(function()
+  it("A23 a waiter woken after a task was created runs after it", in_order(function()
     local seen = {}
     local future = neap.future()
     local waiter = neap.create_task(function()
@@ -371,7 +372,7 @@ describe("creation and ordering", function()
   it("A26 current_task is nil in a callback", in_loop(function()
     local seen = {}
     local function look(where)
-      insert(seen, { where, tostring(neap.current_task()) })
+      seen[where] = tostring(neap.current_task())
     end
     local future = neap.future()
     future:add_done_callback(function() look("done callback") end)
@@ -379,9 +380,7 @@ describe("creation and ordering", function()
     neap.call_soon(look, "call_soon")
     neap.call_later(1, look, "call_later")
     neap.sleep(2)
-    assert.are.same({
-      { "done callback", "nil" }, { "call_soon", "nil" }, { "call_later", "nil" },
-    }, seen)
+    assert.are.same({ ["done callback"] = "nil", call_soon = "nil", call_later = "nil" }, seen)
     assert.is_not_nil(neap.current_task())
   end))
 end)

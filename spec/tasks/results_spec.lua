@@ -2,6 +2,7 @@
 
 local neap = require "neap"
 local in_loop = require "spec.support.loop"
+local in_order = require "spec.support.order"
 
 local insert = table.insert
 
@@ -117,7 +118,7 @@ describe("results and errors", function()
     assert.matches("itself", task:await())
   end))
 
-  it("B08 RULE the await that closes a cycle raises", in_loop(function()
+  it("B08 RULE the await that closes a cycle raises", in_order(function()
     local seen, tasks = {}, {}
     local function follow(name, other)
       local ok, err = pcall(neap.await, tasks[other])
@@ -133,7 +134,7 @@ describe("results and errors", function()
     assert.are.same({ { "c", false, false }, { "b", true, false }, { "a", true, false } }, seen)
   end))
 
-  it("B09 all awaiters get the identical object, in the order of their awaits", in_loop(function()
+  it("B09 all awaiters get the identical object, in the order of their awaits", in_order(function()
     local value, seen = {}, {}
     local task = neap.create_task(neap.sleep, 1, value)
     local awaiters = {}
@@ -147,7 +148,7 @@ describe("results and errors", function()
     assert.are.same({ { 1, true }, { 2, true }, { 3, true } }, seen)
   end))
 
-  it("B10 all awaiters of a failed task get the same error object", in_loop(function()
+  it("B10 all awaiters of a failed task get the same error object", in_order(function()
     local problem, seen = neap.Error "broken", {}
     local task = neap.create_task(function()
       neap.sleep(1)

@@ -1,6 +1,7 @@
 -- neap.as_completed: asyncio's rules, scenario by scenario (I01 to I04, X09).
 local neap = require "neap"
 local in_loop = require "spec.support.loop"
+local in_order = require "spec.support.order"
 
 --- What an error is called: the class of an error object, any other value as it is.
 local function label(err)
@@ -45,7 +46,7 @@ describe("neap.as_completed", function()
     assert.are.same({ { "b", 1 }, { "c", 2 }, { "a", 3 } }, log)
   end))
 
-  it("I01 of one tick, in the order in which they ended", in_loop(function()
+  it("I01 of one tick, in the order in which they ended", in_order(function()
     local log = {}
     local b, a = task("b", 1), task("a", 1)
     consume(log, 0, { a, b })
@@ -58,7 +59,7 @@ describe("neap.as_completed", function()
     assert.are.same({ { "b", 1 }, { "c", 3.5 }, { "a", 6 } }, log)
   end))
 
-  it("I01 gives what is done already first, in the order of the list", in_loop(function()
+  it("I01 gives what is done already first, in the order of the list", in_order(function()
     local log = {}
     local first, second, pending = task("first", 1), task("second", 2), task("pending", 9)
     neap.sleep(3)

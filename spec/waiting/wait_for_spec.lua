@@ -1,6 +1,7 @@
 -- neap.wait_for with tasks and futures: semantics D01 to D29.
 local neap = require "neap"
 local in_loop = require "spec.support.loop"
+local in_order = require "spec.support.order"
 
 --- What an error is called: the class of an error object, any other value as it is.
 local function label(err)
@@ -190,7 +191,7 @@ describe("neap.wait_for with a task", function()
     assert.are.equal(1, waiter:cancelling())
   end))
 
-  it("D13 done and the waiter cancelled in one tick raises CancelledError", in_loop(function()
+  it("D13 done and the waiter cancelled in one tick raises CancelledError", in_order(function()
     local future = neap.future()
     local inner = neap.create_task(function() return future:await() end)
     local waiter = neap.create_task(neap.wait_for, inner, 50)
@@ -379,7 +380,7 @@ describe("neap.wait_for with a future", function()
     assert.are.equal(1, neap.time())
   end))
 
-  it("D15b set in the tick of the timeout, before it, returns the value", in_loop(function()
+  it("D15b set in the tick of the timeout, before it, returns the value", in_order(function()
     local future = neap.future()
     neap.call_at(1, function() future:set_result("kept") end)
     local ok, value = pcall(neap.wait_for, future, 1)
@@ -389,7 +390,7 @@ describe("neap.wait_for with a future", function()
     assert.are.equal("slept", neap.sleep(1, "slept"))
   end))
 
-  it("D15c failed in the tick of the timeout, before it, raises that error", in_loop(function()
+  it("D15c failed in the tick of the timeout, before it, raises that error", in_order(function()
     local boom = { "boom" }
     local future = neap.future()
     neap.call_at(1, function() future:set_exception(boom) end)
