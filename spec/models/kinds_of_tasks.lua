@@ -38,7 +38,7 @@ return function(kind, op)
   local function waiting(run) return run.subject:await() end
   local function failing() error(FAILURE) end
   local function cleaning(run)
-    local ok, err = pcall(run.api.sleep, 0)
+    local ok, err = pcall(waiting, run)
     run.api.sleep(0)
     if not ok then error(err, 0) end
   end

@@ -3,7 +3,8 @@
 -- A program is a sequence of operations for each task. A task does one after the other, whatever
 -- becomes of it, so a cancellation ends an operation, not the task. Between any two operations,
 -- and at each pass of the loop, is a point: there a task may be cancelled. A driver counts
--- the passes; when nothing happens any more, it notes who is stuck, and cancels those.
+-- the passes, and an event is noted with its pass; when nothing happens any more, it notes who is
+-- stuck, and cancels those.
 local neap = require "neap"
 
 local QUIET = 3 -- passes in which nothing happens: then nothing will
@@ -14,9 +15,9 @@ Run.__index = Run
 
 local function note(run, text, value)
   local log, n = run.log, run.length
-  log[n + 1], log[n + 2] = text, run.observe(run)
-  log[n + 3] = value == nil and "" or value
-  run.length = n + 3
+  log[n + 1], log[n + 2], log[n + 3] = text, run.observe(run), run.passes
+  log[n + 4] = value == nil and "" or value
+  run.length = n + 4
   run.changed = true
 end
 
@@ -79,6 +80,7 @@ local function settle(run, with_points)
     if with_points and quiet < 2 then point(run) end
     run.changed = false
     run.api.sleep(0)
+    run.passes = run.passes + 1
     quiet = run.changed and 0 or quiet + 1
     if quiet == QUIET then
       if not run.kind.timed or seconds == SECONDS then break end
@@ -137,7 +139,7 @@ local function new_run(api, kind, program, cancel_at, victim)
   local run = setmetatable({
     api = api, kind = kind, program = program, observe = kind.observe,
     cancel_at = cancel_at, victim = victim, cancel_text = victim .. " is cancelled",
-    points = 0, ended = 0, length = 0, most = most,
+    points = 0, passes = 0, ended = 0, length = 0, most = most,
     log = table.remove(spare_logs) or {}, tasks = {}, doing = {},
   }, Run)
   run.check = kind.check or function() end
@@ -171,9 +173,9 @@ end
 
 local function show(log, length, at)
   local lines = {}
-  for i = 1, length, 3 do
-    lines[#lines + 1] = ("%s %-28s %-12s %s"):format(i == at and ">" or " ",
-      log[i], tostring(log[i + 2]), tostring(log[i + 1]))
+  for i = 1, length, 4 do
+    lines[#lines + 1] = ("%s %3d %-28s %-12s %s"):format(i == at and ">" or " ",
+      log[i + 2], log[i], tostring(log[i + 3]), tostring(log[i + 1]))
   end
   return table.concat(lines, "\n")
 end
@@ -192,7 +194,7 @@ local function judge(run, reference)
   local mine, theirs = run.log, other.log
   for i = 1, math.max(run.length, other.length) do
     if i > run.length or i > other.length or mine[i] ~= theirs[i] then
-      return story(run, other, i - (i - 1) % 3, "they differ")
+      return story(run, other, i - (i - 1) % 4, "they differ")
     end
   end
   table.insert(spare_logs, mine)
