@@ -26,6 +26,8 @@ local function check_options(options, level)
     elseif type(value) ~= OPTIONS[name] then
       error(("option '%s' of TLS: %s expected, got %s")
         :format(name, OPTIONS[name], type(value)), level + 1)
+    elseif type(value) == "string" and value:find("\0", 1, true) then
+      error(("option '%s' of TLS contains zeros"):format(name), level + 1) -- C would stop there
     end
   end
   return options
