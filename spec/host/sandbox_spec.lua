@@ -110,4 +110,25 @@ describe("--sandbox", function()
     assert.are.equal(standard.stdout, limited.stdout)
     assert.are.equal("", limited.stderr)
   end)
+
+  it("has every class of characters that the standard patterns have", function()
+    local script = [[
+      local all = {}
+      for byte = 0, 255 do all[#all + 1] = string.char(byte) end
+      all = table.concat(all)
+      for class in ("acdglpsuwxACDGLPSUWX"):gmatch "." do
+        local count = 0
+        for _ in all:gmatch("%" .. class) do count = count + 1 end
+        print(class, count, (all:gsub("[^%" .. class .. "x-z]", "")):byte(1, 3))
+      end
+      print(pcall(string.find, "x", "%1"), pcall(string.find, "x", ("(x)"):rep(40)))
+      print(("a-b"):find("a%-"), ("a.b"):match "%.(.)", ("THE (quick) fox"):find "%((%a+)%)")
+      print(pcall(string.rep, "x", -1), ("x"):match "()", ("hello"):match "^(h)(.-)(o)$")
+    ]]
+    local file <close> = process.write_file(script)
+    local standard = process.run { "neap", file.path }
+    assert.are.equal(0, standard.code, standard.stderr)
+    assert.are.same(standard, process.run { "neap", "--sandbox", file.path })
+  end)
+
 end)

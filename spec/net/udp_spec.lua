@@ -132,6 +132,22 @@ describe("net.udp", function()
     assert.matches("string expected", error_of(a.send, a, {}))
   end))
 
+  it("the tree of tasks says what a receiver waits for", in_loop(function()
+    local socket <close> = net.udp("127.0.0.1", 0)
+    local task <close> = neap.create_task(socket.receive, socket)
+    neap.sleep(0)
+    assert.matches("receive", neap.format_tasks(), 1, true)
+    assert.is_false(task:done())
+  end))
+
+  it("datagrams that nobody has received go with their socket", in_loop(function()
+    local socket = net.udp("127.0.0.1", 0)
+    for _ = 1, 5 do socket:send("x", socket:sockname()) end
+    socket:receive()
+    socket:close()
+    assert.is_false(pcall(socket.receive, socket))
+  end))
+
   it("left open with a receiver, is collected with the state #plain", function()
     neap.run(function()
       local a = net.udp("127.0.0.1", 0)
