@@ -54,21 +54,33 @@ def is_difference(verdict):
     return verdict is not None and not verdict.startswith("RULE")
 
 
+TRIES = 8  # the order of asyncio's sets is not the same each time
+
+
+def try_rules(program, rules, mine):
+    """The verdict with these deviations, and asyncio's log and end."""
+    for _ in range(TRIES):
+        theirs, ended = run(program, rules)
+        verdict = judge_one(theirs, ended, mine)
+        if not is_difference(verdict):
+            break
+    return verdict, theirs, ended
+
+
 def judge(program, mine):
     """As judge_one; tries the deviations if asyncio alone differs."""
     wrong = [line for line in mine if "BUG" in line or "crash" in line]
     if wrong:
         return "neap: " + wrong[0]
-    for _ in range(3):  # the order of its sets is not the same each time
-        verdict = judge_one(*run(program), mine)
-        if not is_difference(verdict):
-            return verdict
-    log, ended = run(program, set(deviations.RULES))
-    everything = judge_one(log, ended, mine)
+    verdict, _, _ = try_rules(program, (), mine)
+    if not is_difference(verdict):
+        return verdict
+    everything, log, ended = try_rules(program, deviations.RULES, mine)
     if is_difference(everything):
         return judge_messages(program, log, ended, mine) or everything
     for rule, reason in deviations.RULES.items():
-        if not is_difference(judge_one(*run(program, {rule}), mine)):
+        verdict, _, _ = try_rules(program, {rule}, mine)
+        if not is_difference(verdict):
             return "RULE %s: %s" % (rule, reason)
     return "RULE: several together"
 
