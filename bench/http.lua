@@ -1,17 +1,20 @@
 -- An HTTP server, and a client that asks one.
--- usage: neap bench/http.lua serve PORT | ask PORT PATH IN-FLIGHT SECONDS
+-- usage: neap bench/http.lua serve PORT | serve-tls PORT | ask PORT PATH IN-FLIGHT SECONDS
 local neap = require "neap"
 local http = require "neap.http"
 
 local what, port, path, in_flight, seconds = table.unpack(arg)
 
-if what == "serve" then
-  local bodies = { ["/hello"] = "Hello, world!", ["/16k"] = ("x"):rep(16384) }
+if what == "serve" or what == "serve-tls" then
+  local bodies = {
+    ["/hello"] = "Hello, world!", ["/16k"] = ("x"):rep(16384), ["/1m"] = ("x"):rep(1 << 20),
+  }
+  local tls = { cert_file = "bench/build/tls.pem", key_file = "bench/build/tls.key" }
   local headers = { ["content-type"] = "text/plain" }
   local server <close> = http.serve("127.0.0.1", tonumber(port), function(request)
     local body = bodies[request.path]
     return { status = body and 200 or 404, headers = headers, body = body }
-  end)
+  end, { tls = what == "serve-tls" and tls or nil })
   server:serve_forever()
 end
 

@@ -38,7 +38,7 @@ end
 
 local next_port = 27000 + os.time() % 500 * 10
 
--- Runs a server and a load, each on its core -> requests, seconds, CPU seconds that the load says.
+-- Runs a server and a load, each on its core -> requests per second, CPU of each in µs.
 local function run(options, what, cores, server, load)
   next_port = next_port + 1
   local values = { port = tostring(next_port), neap = options.neap }
@@ -49,6 +49,8 @@ local function run(options, what, cores, server, load)
   return { rate = n / time, us = cpu * 1e6 / n }
 end
 
+http.measure_pair = run
+
 local function median(samples, key)
   local values = {}
   for i, sample in ipairs(samples) do values[i] = sample[key] end
@@ -56,6 +58,8 @@ local function median(samples, key)
   local n = #values
   return n > 0 and (values[(n + 1) // 2] + values[n // 2 + 1]) / 2 or nil
 end
+
+http.median = median
 
 local function measure_server(options, program, url)
   return run(options, program.name .. "'s server", options.cores, program.server,

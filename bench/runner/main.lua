@@ -12,11 +12,12 @@ usage: ./dev bench [WORKLOAD...] [OPTION...]
   --save-counts    the same, and make them the new baseline
   --echo           servers: messages, connections; with --peers beside others
   --http           HTTP servers and clients: CPU per request; with --peers beside others; needs wrk
+  --tls            the same behind TLS: handshakes and bytes; needs wrk and openssl
   --scale          cost as the number of tasks grows, and the collector's pauses
 
 Workloads: %s
 Results of all workloads: bench/results/latest.md and latest.svg; of --scale: scale.md, scale.svg;
-of --echo: echo.md; of --http: http.md.]]
+of --echo: echo.md; of --http: http.md; of --tls: tls.md.]]
 
 local plan = require "plan"
 
@@ -30,6 +31,7 @@ local flags = {
   ["--scale"] = function() options.scale = true end,
   ["--echo"] = function() options.echo = true end,
   ["--http"] = function() options.http = true end,
+  ["--tls"] = function() options.tls = true end,
   ["--rounds"] = function(value) options.rounds = assert(math.tointeger(value), "--rounds N") end,
   ["--core"] = function(value) options.core = assert(math.tointeger(value), "--core N") end,
   ["--help"] = function()
@@ -63,6 +65,8 @@ elseif options.echo then
   require("echo").run(options)
 elseif options.http then
   require("http").run(options)
+elseif options.tls then
+  require("tls").run(options)
 elseif options.scale then
   require("scale").run(options)
 else

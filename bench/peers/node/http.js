@@ -1,16 +1,26 @@
 // An HTTP server, and a client that asks one.
-// usage: node http.js serve PORT | ask PORT PATH IN-FLIGHT SECONDS
+// usage: node http.js serve PORT | serve-tls PORT | ask PORT PATH IN-FLIGHT SECONDS
+const fs = require('fs')
 const http = require('http')
 const [what, port, path, inFlight, seconds] = process.argv.slice(2)
 
 function serve() {
-  const bodies = { '/hello': Buffer.from('Hello, world!'), '/16k': Buffer.alloc(16384, 'x') }
-  http.createServer((request, response) => {
+  const bodies = {
+    '/hello': Buffer.from('Hello, world!'), '/16k': Buffer.alloc(16384, 'x'),
+    '/1m': Buffer.alloc(1 << 20, 'x')
+  }
+  const answer = (request, response) => {
     const body = bodies[request.url]
     response.writeHead(body ? 200 : 404,
       { 'Content-Type': 'text/plain', 'Content-Length': body ? body.length : 0 })
     response.end(body)
-  }).listen(Number(port), '127.0.0.1')
+  }
+  const server = what === 'serve'
+    ? http.createServer(answer)
+    : require('https').createServer({
+      cert: fs.readFileSync('bench/build/tls.pem'), key: fs.readFileSync('bench/build/tls.key')
+    }, answer)
+  server.listen(Number(port), '127.0.0.1')
 }
 
 const agent = new http.Agent({ keepAlive: true, maxSockets: Number(inFlight) })
@@ -40,7 +50,7 @@ async function forSeconds(s) {
   return [count, since(), (user + system) / 1e6]
 }
 
-if (what === 'serve') serve()
+if (what !== 'ask') serve()
 else {
   forSeconds(0.5).then(() => forSeconds(Number(seconds))).then(figures => {
     console.log('ask', ...figures)

@@ -1,5 +1,5 @@
 // An HTTP server, and a client that asks one.
-// usage: go-http serve PORT | ask PORT PATH IN-FLIGHT SECONDS
+// usage: go-http serve PORT | serve-tls PORT | ask PORT PATH IN-FLIGHT SECONDS
 package main
 
 import (
@@ -15,7 +15,7 @@ import (
 	"time"
 )
 
-func serve(port string) {
+func serve(what string, port string) {
 	answer := func(body []byte) http.HandlerFunc {
 		return func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Content-Type", "text/plain")
@@ -25,6 +25,10 @@ func serve(port string) {
 	}
 	http.Handle("/hello", answer([]byte("Hello, world!")))
 	http.Handle("/16k", answer([]byte(strings.Repeat("x", 16384))))
+	http.Handle("/1m", answer([]byte(strings.Repeat("x", 1<<20))))
+	if what == "serve-tls" {
+		panic(http.ListenAndServeTLS("127.0.0.1:"+port, "bench/build/tls.pem", "bench/build/tls.key", nil))
+	}
 	panic(http.ListenAndServe("127.0.0.1:"+port, nil))
 }
 
@@ -63,8 +67,8 @@ func forSeconds(url string, inFlight int, s float64) (int64, float64, float64) {
 }
 
 func main() {
-	if os.Args[1] == "serve" {
-		serve(os.Args[2])
+	if os.Args[1] != "ask" {
+		serve(os.Args[1], os.Args[2])
 	}
 	url := "http://127.0.0.1:" + os.Args[2] + os.Args[3]
 	inFlight, _ := strconv.Atoi(os.Args[4])
