@@ -15,12 +15,18 @@
 #include "runtime/library.h"
 
 #define FUNCTIONS(X)                                                           \
-  X(BIO_ctrl_pending)                                                          \
+  X(BIO_clear_flags)                                                           \
   X(BIO_free)                                                                  \
+  X(BIO_get_data)                                                              \
+  X(BIO_get_new_index)                                                         \
+  X(BIO_meth_new)                                                              \
+  X(BIO_meth_set_ctrl)                                                         \
+  X(BIO_meth_set_read)                                                         \
+  X(BIO_meth_set_write)                                                        \
   X(BIO_new)                                                                   \
-  X(BIO_read)                                                                  \
-  X(BIO_s_mem)                                                                 \
-  X(BIO_write)                                                                 \
+  X(BIO_set_data)                                                              \
+  X(BIO_set_flags)                                                             \
+  X(BIO_set_init)                                                              \
   X(ERR_clear_error)                                                           \
   X(ERR_peek_error)                                                            \
   X(ERR_reason_error_string)                                                   \
@@ -80,13 +86,81 @@ struct neap_tls_context {
 
 struct neap_tls_engine {
   SSL *ssl;
-  BIO *input;  /* from the network; ssl's */
-  BIO *output; /* to it; ssl's */
+  neap_buffer input; /* from the network, kept */
+  const char *fresh; /* and behind it, borrowed */
+  size_t fresh_length;
+  neap_buffer output; /* to it */
   char error[NEAP_TLS_TEXT];
 };
 
+/* ---- between OpenSSL and the buffers ---- */
+
+/* OpenSSL's own BIO in memory fills with zeros what it will write over, and
+ * would be a second copy of everything. */
+static BIO_METHOD *method;
+
+static int on_output(BIO *bio, const char *data, int length) {
+  neap_tls_engine *engine = ssl.BIO_get_data(bio);
+  char *room = neap_buffer_room(&engine->output, (size_t)length);
+  ssl.BIO_clear_flags(bio, BIO_FLAGS_RWS | BIO_FLAGS_SHOULD_RETRY);
+  if (room == NULL) {
+    return -1;
+  }
+  memcpy(room, data, (size_t)length);
+  neap_buffer_add(&engine->output, (size_t)length);
+  return length;
+}
+
+/* At most `size` bytes of what has come in; it is used up. */
+static size_t use_input(neap_tls_engine *engine, char *out, size_t size) {
+  size_t kept = neap_buffer_length(&engine->input);
+  if (kept > 0) {
+    size_t n = kept < size ? kept : size;
+    memcpy(out, neap_buffer_bytes(&engine->input), n);
+    neap_buffer_drop(&engine->input, n);
+    return n;
+  }
+  size_t n = engine->fresh_length < size ? engine->fresh_length : size;
+  if (n > 0) {
+    memcpy(out, engine->fresh, n);
+    engine->fresh += n;
+    engine->fresh_length -= n;
+  }
+  return n;
+}
+
+static int on_input(BIO *bio, char *out, int size) {
+  neap_tls_engine *engine = ssl.BIO_get_data(bio);
+  size_t n = size > 0 ? use_input(engine, out, (size_t)size) : 0;
+  ssl.BIO_clear_flags(bio, BIO_FLAGS_RWS | BIO_FLAGS_SHOULD_RETRY);
+  if (n == 0) {
+    ssl.BIO_set_flags(bio, BIO_FLAGS_READ | BIO_FLAGS_SHOULD_RETRY);
+    return -1;
+  }
+  return (int)n;
+}
+
+static long on_control(BIO *bio, int command, long number, void *pointer) {
+  (void)bio;
+  (void)number;
+  (void)pointer;
+  return command == BIO_CTRL_FLUSH ? 1 : 0;
+}
+
 static void load(void) {
   load_error = neap_library_load(&library, NEAP_OPENSSL_FILE, names, &ssl);
+  if (load_error != NULL) {
+    return;
+  }
+  int type = ssl.BIO_get_new_index() | BIO_TYPE_SOURCE_SINK;
+  method = ssl.BIO_meth_new(type, "neap");
+  if (method == NULL) {
+    load_error = "OpenSSL cannot start";
+    return;
+  }
+  ssl.BIO_meth_set_write(method, on_output);
+  ssl.BIO_meth_set_read(method, on_input);
+  ssl.BIO_meth_set_ctrl(method, on_control);
 }
 
 const char *neap_openssl_load(void) {
@@ -235,18 +309,17 @@ neap_tls_engine *neap_tls_engine_new(const neap_tls_context *context,
   if (engine == NULL) {
     return NULL;
   }
-  engine->error[0] = '\0';
+  memset(engine, 0, sizeof *engine);
   engine->ssl = ssl.SSL_new(context->ctx);
-  engine->input = ssl.BIO_new(ssl.BIO_s_mem());
-  engine->output = ssl.BIO_new(ssl.BIO_s_mem());
-  if (engine->ssl == NULL || engine->input == NULL || engine->output == NULL) {
-    ssl.BIO_free(engine->input);
-    ssl.BIO_free(engine->output);
-    engine->input = engine->output = NULL;
+  BIO *bio = ssl.BIO_new(method);
+  if (engine->ssl == NULL || bio == NULL) {
+    ssl.BIO_free(bio);
     neap_tls_engine_free(engine);
     return NULL;
   }
-  ssl.SSL_set_bio(engine->ssl, engine->input, engine->output);
+  ssl.BIO_set_data(bio, engine);
+  ssl.BIO_set_init(bio, 1);
+  ssl.SSL_set_bio(engine->ssl, bio, bio);
   if (context->is_server) {
     ssl.SSL_set_accept_state(engine->ssl);
   } else {
@@ -262,6 +335,8 @@ neap_tls_engine *neap_tls_engine_new(const neap_tls_context *context,
 
 void neap_tls_engine_free(neap_tls_engine *engine) {
   ssl.SSL_free(engine->ssl);
+  neap_buffer_free(&engine->input);
+  neap_buffer_free(&engine->output);
   neap_realloc(engine, sizeof *engine, 0);
 }
 
@@ -321,19 +396,29 @@ void neap_tls_shutdown(neap_tls_engine *engine) {
   ssl.ERR_clear_error();
 }
 
-bool neap_tls_put_input(neap_tls_engine *engine, const char *in,
+void neap_tls_put_input(neap_tls_engine *engine, const char *in,
                         size_t length) {
-  return length == 0 ||
-         ssl.BIO_write(engine->input, in, (int)length) == (int)length;
+  engine->fresh = in;
+  engine->fresh_length = length;
 }
 
-size_t neap_tls_take_output(neap_tls_engine *engine, char *out, size_t size) {
-  int got = size > 0 ? ssl.BIO_read(engine->output, out, (int)size) : 0;
-  return got > 0 ? (size_t)got : 0;
+bool neap_tls_keep_input(neap_tls_engine *engine) {
+  size_t length = engine->fresh_length;
+  if (length == 0) {
+    return true;
+  }
+  char *room = neap_buffer_room(&engine->input, length);
+  engine->fresh_length = 0;
+  if (room == NULL) {
+    return false;
+  }
+  memcpy(room, engine->fresh, length);
+  neap_buffer_add(&engine->input, length);
+  return true;
 }
 
-size_t neap_tls_output_size(const neap_tls_engine *engine) {
-  return ssl.BIO_ctrl_pending(engine->output);
+neap_buffer *neap_tls_output(neap_tls_engine *engine) {
+  return &engine->output;
 }
 
 const char *neap_tls_error(const neap_tls_engine *engine) {

@@ -8,6 +8,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "runtime/buffer.h"
+
 typedef struct neap_tls_context neap_tls_context;
 typedef struct neap_tls_engine neap_tls_engine;
 
@@ -58,10 +60,14 @@ neap_tls_status neap_tls_write(neap_tls_engine *engine, const char *in,
 /* Tells the peer that nothing follows. */
 void neap_tls_shutdown(neap_tls_engine *engine);
 
-/* From the network and to it. False: no memory. */
-bool neap_tls_put_input(neap_tls_engine *engine, const char *in, size_t length);
-size_t neap_tls_take_output(neap_tls_engine *engine, char *out, size_t size);
-size_t neap_tls_output_size(const neap_tls_engine *engine);
+/* What came from the network: borrowed until neap_tls_keep_input, which copies
+ * what has not been used. False: no memory. */
+void neap_tls_put_input(neap_tls_engine *engine, const char *in, size_t length);
+bool neap_tls_keep_input(neap_tls_engine *engine);
+
+/* What is to be sent. Whoever takes it away leaves an empty buffer, with memory
+ * or without. */
+neap_buffer *neap_tls_output(neap_tls_engine *engine);
 
 const char *neap_tls_error(const neap_tls_engine *engine);
 const char *neap_tls_version(const neap_tls_engine *engine);

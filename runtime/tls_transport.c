@@ -16,8 +16,9 @@
 
 #ifdef NEAP_OPENSSL_FILE
 
-/* Plain bytes that are encrypted at once at most. */
-enum { SLICE = 65536 };
+/* Plain bytes that are encrypted at once at most: records that fit into a chunk
+ * of memory. And how many fit into a small one. */
+enum { SLICE = 3 * 16384, SMALL_SLICE = 2048 };
 
 /* What is done once `out` has gone. */
 typedef enum after_flush {
@@ -71,17 +72,35 @@ static void set_inner_reading(tls_transport *t, bool on) {
 
 static void go_on(tls_transport *t, int status);
 
+/* Memory for what the engine is about to send. If there is none now, it asks
+ * for itself, and fails. */
+static void make_room(tls_transport *t, bool large) {
+  neap_buffer *output = neap_tls_output(t->engine);
+  if (output->data == NULL) {
+    neap_buffer_open(output, &t->rt->chunks, large);
+  }
+}
+
 /* Moves what the engine has to send into `out`. */
 static int collect(tls_transport *t) {
-  size_t size = neap_tls_output_size(t->engine);
+  neap_buffer *output = neap_tls_output(t->engine);
+  size_t size = neap_buffer_length(output);
   if (size == 0) {
+    return 0;
+  }
+  if (neap_buffer_length(&t->out) == 0) {
+    neap_buffer_close(&t->out, &t->rt->chunks);
+    t->out = *output;
+    memset(output, 0, sizeof *output);
     return 0;
   }
   char *room = neap_buffer_room(&t->out, size);
   if (room == NULL) {
     return UV_ENOMEM;
   }
-  neap_buffer_add(&t->out, neap_tls_take_output(t->engine, room, size));
+  memcpy(room, neap_buffer_bytes(output), size);
+  neap_buffer_add(&t->out, size);
+  neap_buffer_close(output, &t->rt->chunks);
   return 0;
 }
 
@@ -100,10 +119,11 @@ static int flush(tls_transport *t) {
   if (taken < 0) {
     return (int)taken;
   }
-  neap_buffer_drop(&t->out, (size_t)taken);
-  if (neap_buffer_length(&t->out) == 0) {
+  if ((size_t)taken == buf.len) {
+    neap_buffer_close(&t->out, &t->rt->chunks);
     return 0;
   }
+  neap_buffer_drop(&t->out, (size_t)taken);
   buf = uv_buf_init((char *)neap_buffer_bytes(&t->out),
                     (unsigned)neap_buffer_length(&t->out));
   err = t->inner->kind->write(t->inner, &buf, 1);
@@ -125,7 +145,7 @@ static void flush_then(tls_transport *t, after_flush after) {
 static void written(neap_sink *sink, int status) {
   tls_transport *t = of_sink(sink);
   t->flushing = false;
-  neap_buffer_free(&t->out);
+  neap_buffer_close(&t->out, &t->rt->chunks);
   if (status == 0) {
     status = flush(t);
   }
@@ -137,6 +157,7 @@ static void written(neap_sink *sink, int status) {
 /* Encrypts a part of `buf` and sends it; how much, or an error. */
 static ssize_t send_some(tls_transport *t, const uv_buf_t *buf) {
   size_t n = buf->len < SLICE ? buf->len : SLICE;
+  make_room(t, n > SMALL_SLICE);
   if (neap_tls_write(t->engine, buf->base, n) != NEAP_TLS_OK) {
     return UV_EPROTO;
   }
@@ -248,6 +269,7 @@ static void end(tls_transport *t, int status) {
 }
 
 static void shake_hands(tls_transport *t) {
+  make_room(t, false);
   neap_tls_status status = neap_tls_handshake(t->engine);
   if (status == NEAP_TLS_WANTS_INPUT) {
     flush(t);
@@ -294,16 +316,14 @@ static void deliver(tls_transport *t) {
 
 static bool received(neap_sink *sink, const char *bytes, size_t nbytes) {
   tls_transport *t = of_sink(sink);
-  if (!neap_tls_put_input(t->engine, bytes, nbytes)) {
-    return false;
-  }
+  neap_tls_put_input(t->engine, bytes, nbytes);
   if (t->handshaking) {
     shake_hands(t);
   }
   if (!t->handshaking) {
     deliver(t);
   }
-  return true;
+  return neap_tls_keep_input(t->engine);
 }
 
 /* An end without the peer's word for it may be somebody else's doing. */
@@ -367,8 +387,9 @@ static void close_transport(neap_transport *transport) {
   }
   neap_list_remove(&t->job.link);
   t->inner->kind->close(t->inner); /* lets go of `out`, too */
+  neap_buffer_close(neap_tls_output(t->engine), &t->rt->chunks);
+  neap_buffer_close(&t->out, &t->rt->chunks);
   neap_tls_engine_free(t->engine);
-  neap_buffer_free(&t->out);
   neap_realloc(t, sizeof *t, 0);
 }
 
@@ -413,8 +434,8 @@ int neap_stream_start_tls(neap_stream *stream, neap_tls_engine *engine) {
                          ? NULL
                          : neap_realloc(NULL, 0, sizeof *t);
   size_t ahead = neap_buffer_length(&stream->in);
-  if (t == NULL ||
-      !neap_tls_put_input(engine, neap_buffer_bytes(&stream->in), ahead)) {
+  neap_tls_put_input(engine, neap_buffer_bytes(&stream->in), ahead);
+  if (t == NULL || !neap_tls_keep_input(engine)) {
     neap_realloc(t, sizeof *t, 0);
     neap_tls_engine_free(engine);
     return UV_ENOMEM;

@@ -359,6 +359,49 @@ describe("a slow client", function()
   end)
 end)
 
+describe("a body that does not end", function()
+  local NEVER = [[
+    local neap, http, net = require "neap", require "neap.http", require "neap.net"
+    local function ask(read, request)
+      local server <close> = http.serve("127.0.0.1", 0, function(request)
+        return read and request.body or "early"
+      end, { body_timeout = 0.05, max_body_bytes = 10 })
+      local stream <close> = net.connect(server:sockname())
+      stream:write("POST / HTTP/1.1\r\nHost: x\r\n" .. request)
+      local answer = stream:read_all()
+      print(select(2, answer:gsub("HTTP/1.1 ", "")), answer:match "^HTTP/1.1 (%d+)")
+    end
+    ask(true, "Content-Length: 5\r\n\r\nab")
+    ask(false, "Content-Length: 5\r\n\r\nab")
+    ask(true, "Transfer-Encoding: chunked\r\n\r\nb\r\n") -- 11 bytes, of which none comes
+  ]]
+
+  it("is one answer: that it took too long, that it is too large, or the handler's", function()
+    local result = process.run { "neap", "-e", NEVER }
+    assert.are.same({ code = 0, stdout = "1\t408\n1\t200\n1\t413\n", stderr = "" }, result)
+  end)
+end)
+
+describe("a client that sends byte by byte", function()
+  it("has the time of a whole head all the same", function()
+    local result = process.run { "neap", "-e", [[
+      local neap, http, net = require "neap", require "neap.http", require "neap.net"
+      local server <close> = http.serve("127.0.0.1", 0, function() return "hello" end,
+        { header_timeout = 0.2 })
+      local stream <close> = net.connect(server:sockname())
+      local sending = neap.create_task(pcall, function()
+        stream:write "GET / HTTP/1.1\r\nX: "
+        while true do
+          stream:write "x"
+          neap.sleep(0.02)
+        end
+      end)
+      print(stream:read_line())
+      sending:cancel()]] }
+    assert.are.same({ code = 0, stdout = "HTTP/1.1 408 Request Timeout\n", stderr = "" }, result)
+  end)
+end)
+
 describe("server:shutdown", function()
   it("ends idle connections, and lets those at work finish", in_loop(function()
     local go_on = neap.event()

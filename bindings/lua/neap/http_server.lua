@@ -65,6 +65,9 @@ local function next_of_chunked(request, max)
   local stream = request._stream
   if request._left == 0 then
     request._left = read_chunk_size(stream)
+    if request._bytes + request._left > request._server.options.max_body_bytes then
+      refuse(413, "the body is too large")
+    end
     if request._left == 0 then
       read_trailers(request)
       return nil
@@ -102,9 +105,6 @@ local function next_piece(request, max)
     return nil
   end
   request._bytes = request._bytes + #data
-  if request._bytes > request._server.options.max_body_bytes then
-    refuse(413, "the body is too large")
-  end
   return data
 end
 
@@ -253,7 +253,7 @@ function Connection:respond(request, response, keep)
   if streamed and request.version == "1.0" then keep = false end
   local framing, chunked = framing_of(request, response, keep)
   local head = write_response(response.status, response.headers, framing)
-  self.responding = true
+  self.responding, self.owes = true, false
   if request.method == "HEAD" or has_no_body(response.status) then
     self:write(head)
   elseif streamed then
@@ -373,7 +373,7 @@ end
 --- Serves one request; false: the connection is to be closed.
 function Connection:serve_one()
   local request, status, why = self:read_request()
-  self.idle = false
+  self.idle, self.owes = false, true
   if not request then
     if status then self:refuse(status, why) end
     return false
@@ -410,6 +410,7 @@ end
 local function handle(server, stream)
   local connection = setmetatable({
     server = server, stream = stream, task = neap.current_task(), idle = false,
+    owes = true, -- a response, if only that it took too long
   }, Connection)
   server.connections[connection] = true
   local _ <close> = setmetatable({}, { __close = function()
@@ -418,7 +419,7 @@ local function handle(server, stream)
   local ok, err = neap_pcall(connection.serve, connection)
   if ok or server.closing then return end
   if is(err, neap.TimeoutError) then
-    if not connection.idle and not connection.responding then say_timeout(stream) end
+    if connection.owes then say_timeout(stream) end
   elseif not is(err, neap.OSError) then
     error(err, 0)
   end
