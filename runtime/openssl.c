@@ -19,6 +19,7 @@
   X(BIO_free)                                                                  \
   X(BIO_get_data)                                                              \
   X(BIO_get_new_index)                                                         \
+  X(BIO_meth_free)                                                             \
   X(BIO_meth_new)                                                              \
   X(BIO_meth_set_ctrl)                                                         \
   X(BIO_meth_set_read)                                                         \
@@ -145,6 +146,13 @@ static long on_control(BIO *bio, int command, long number, void *pointer) {
   (void)number;
   (void)pointer;
   return command == BIO_CTRL_FLUSH ? 1 : 0;
+}
+
+/* Lua unloads its modules when a state closes. */
+__attribute__((destructor)) static void unload(void) {
+  if (method != NULL) {
+    ssl.BIO_meth_free(method);
+  }
 }
 
 static void load(void) {
