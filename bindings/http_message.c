@@ -404,6 +404,26 @@ static void push_header_lines(lua_State *L) {
   }
 }
 
+/* [-0, +0, m] Whether the table at `index` has a header of that name. */
+static bool has_header(lua_State *L, int index, const char *lower) {
+  if (lua_isnil(L, index)) {
+    return false;
+  }
+  lua_pushnil(L);
+  while (lua_next(L, index)) {
+    lua_pop(L, 1);
+    if (lua_type(L, -1) == LUA_TSTRING) {
+      slice name = {NULL, 0};
+      name.start = lua_tolstring(L, -1, &name.length);
+      if (is_named(name, lower)) {
+        lua_pop(L, 1);
+        return true;
+      }
+    }
+  }
+  return false;
+}
+
 /* write_response(status, headers, framing) -> head
  * headers  table: value or sequence of values by name; nil
  * framing  the lines about the body and the connection */
@@ -413,9 +433,11 @@ static int l_write_response(lua_State *L) {
   luaL_checkstring(L, 3);
   lua_settop(L, 3);
   const char *reason = lib.http_status_str((enum http_status)status);
-  lua_pushfstring(L, "HTTP/1.1 %d %s\r\n%s", status,
-                  reason[0] == '<' ? "" : reason,
-                  date_header(lua_touserdata(L, lua_upvalueindex(2))));
+  /* A proxy's handler passes on the date of the response that it got. */
+  bool dated = has_header(L, 2, "date");
+  lua_pushfstring(
+      L, "HTTP/1.1 %d %s\r\n%s", status, reason[0] == '<' ? "" : reason,
+      dated ? "" : date_header(lua_touserdata(L, lua_upvalueindex(2))));
   int pieces = 1;
   if (!lua_isnil(L, 2)) {
     lua_pushnil(L);

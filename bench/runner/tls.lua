@@ -1,5 +1,5 @@
--- TLS: full handshakes, and bytes of an HTTP server behind TLS. The server runs on one core, what
--- asks it on another.
+-- TLS: connections, requests and bytes of an HTTP server behind TLS. It runs on one core, what asks
+-- it on another.
 local http = require "http"
 local machine = require "machine"
 local measure = require "measure"
@@ -11,9 +11,6 @@ local seconds, connections = 2, 64
 
 local programs = { { name = "neap", server = "{neap} bench/http.lua serve-tls {port}" } }
 local peers = {
-  { name = "openssl", probe = "command -v openssl", no_bytes = true,
-    server = "openssl s_server -quiet -accept {port} -cert bench/build/tls.pem "
-      .. "-key bench/build/tls.key" },
   { name = "go1", probe = "test -x bench/build/go-http",
     server = "env GOMAXPROCS=1 bench/build/go-http serve-tls {port}" },
   { name = "node", probe = "command -v node",
@@ -22,14 +19,17 @@ local peers = {
     server = "bench/peers/nginx/serve {port} tls" },
 }
 
--- What asks, and how many of the unit a piece of its answer is.
+-- What wrk asks for.
 local loads = {
-  { name = "handshake", load = ("bench/runner/handshakes @ %d {port}"):format(seconds + 1) },
-  { name = "request, 13 bytes", bytes = true, load =
-    ("bench/runner/wrk @ %d %d https://127.0.0.1:{port}/hello"):format(connections, seconds) },
-  { name = "MiB", bytes = true, load =
-    ("bench/runner/wrk @ %d %d https://127.0.0.1:{port}/1m"):format(connections, seconds) },
+  { name = "connection", path = "/hello -H Connection:close" },
+  { name = "request", path = "/hello" },
+  { name = "MiB", path = "/1m" },
 }
+
+local function command_of(load)
+  return ("bench/runner/wrk @ %d %d https://127.0.0.1:{port}%s")
+    :format(connections, seconds, load.path)
+end
 
 local function build()
   measure.build {
@@ -47,16 +47,21 @@ local function measure_all(options, list)
     for _, program in ipairs(list) do
       io.stderr:write(("bench: round %d of %d: %s\n"):format(round, options.rounds, program.name))
       for _, load in ipairs(loads) do
-        if not (load.bytes and program.no_bytes) then
-          local key = program.name .. load.name
-          figures[key] = figures[key] or {}
-          table.insert(figures[key],
-            http.measure_pair(options, program.name, options.cores, program.server, load.load))
-        end
+        local key = program.name .. load.name
+        figures[key] = figures[key] or {}
+        table.insert(figures[key], http.measure_pair(options, program.name, options.cores,
+          program.server, command_of(load)))
       end
     end
   end
   return figures
+end
+
+local function cells_of(program, load, figures)
+  local own, its = figures["neap" .. load.name], figures[program.name .. load.name]
+  local us, rate = http.median(its, "us"), http.median(its, "rate")
+  if not us then return "– | – | –" end
+  return ("%.0f | %.2f | %.0f"):format(us, (http.median(own, "us") or 0) / us, rate)
 end
 
 local function result_table(list, figures)
@@ -67,13 +72,7 @@ local function result_table(list, figures)
   local lines = { head .. " |", "|" .. (" --- |"):rep(1 + 3 * #loads) }
   for _, program in ipairs(list) do
     local cells = { program.name }
-    for _, load in ipairs(loads) do
-      local own, its = figures["neap" .. load.name], figures[program.name .. load.name] or {}
-      local us, rate = http.median(its, "us"), http.median(its, "rate")
-      cells[#cells + 1] = us and ("%.0f"):format(us) or "–"
-      cells[#cells + 1] = us and ("%.2f"):format(http.median(own, "us") / us) or "–"
-      cells[#cells + 1] = rate and ("%.0f"):format(rate) or "–"
-    end
+    for _, load in ipairs(loads) do cells[#cells + 1] = cells_of(program, load, figures) end
     lines[#lines + 1] = "| " .. table.concat(cells, " | ") .. " |"
   end
   return table.concat(lines, "\n")
@@ -88,10 +87,10 @@ Written by `./dev bench --tls%s`.
 
 %s
 
-µs: CPU time of the server, user and system, for one; `neap / it`: the figure of neap divided by this
-one. TLS 1.3 with AES-256-GCM, a certificate of P-256. Handshakes are full ones, one after the other
-(`openssl s_time -new`, the slower side), so only µs tells; `openssl` is `openssl s_server`. Requests are those of `wrk -t1` on %d kept connections; the last columns are of bodies of 1 MiB.
-Server on core %d, the other side on core %d.
+µs: CPU time of the server, user and system, for one; `neap / it`: the figure of neap divided by
+this one. A connection is a full handshake, a request for 13 bytes, and the end; requests and MiB (bodies
+of 1 MiB) are those of kept connections, all of `wrk -t1` with %d of them. TLS 1.3, AES-256-GCM, a
+certificate of P-256. Server on core %d, wrk on core %d: where wrk is the slower one, only µs tells.
 
 Rounds are interleaved; medians of %d rounds of %d seconds each, after a second to warm up. The load
 average before the first was %s: above 0, other work shared the cores.
@@ -99,7 +98,7 @@ average before the first was %s: above 0, other work shared the cores.
 
 function tls.run(options)
   if not measure.capture "command -v wrk" or not measure.capture "command -v openssl" then
-    io.stderr:write "bench: --tls needs wrk and openssl; --install-peers installs them\n"
+    io.stderr:write "bench: --tls needs wrk (--install-peers installs it) and openssl\n"
     os.exit(1)
   end
   build()

@@ -93,6 +93,52 @@ describe("a response", function()
   end))
 end)
 
+describe("a response", function()
+  it("that is streamed has the length that its handler gives it", in_loop(function(reports)
+    local parts = { ["/right"] = 2, ["/short"] = 1, ["/long"] = 3, ["/no"] = 2 }
+    local server <close> = serve(function(request)
+      local left = parts[request.path]
+      return { headers = { ["Content-Length"] = request.path == "/no" and "0x4" or 4 },
+        body = function()
+          left = left - 1
+          return left >= 0 and "ab" or nil
+        end }
+    end)
+    local head = "HTTP/1.1 200 OK\r\ncontent-length: 4\r\n"
+    local function get(path, method, version)
+      return ask(server, ("%s %s HTTP/%s\r\nHost: x\r\n"):format(method or "GET", path,
+        version or "1.1") .. LAST)
+    end
+    assert.are.equal(head .. "connection: close\r\n\r\nabab", get "/right")
+    assert.are.equal(head .. "connection: close\r\n\r\n", get("/right", "HEAD"))
+    assert.are.equal(head .. "connection: close\r\n\r\nabab", get("/right", "GET", "1.0"))
+    assert.are.equal(0, #reports)
+    assert.are.equal(head .. "connection: close\r\n\r\nab", get "/short")
+    assert.are.equal(head .. "connection: close\r\n\r\nabab", get "/long")
+    assert.matches("^HTTP/1.1 500 ", get "/no")
+    local said = {}
+    for i, report in ipairs(reports) do
+      said[i] = report.exception
+    end
+    assert.are.same({ "a response's body is shorter than its Content-Length",
+      "a response's body is longer than its Content-Length",
+      "'0x4' is not a Content-Length" }, said)
+    for i = #reports, 1, -1 do reports[i] = nil end
+  end))
+
+  it("has the date that its handler gives it, or ours", in_loop(function()
+    local server <close> = serve(function(request)
+      return { headers = { Date = request.path == "/own" and "then" or nil } }
+    end)
+    local stream <close> = connect(server)
+    stream:write("GET /own HTTP/1.1\r\nHost: x\r\n\r\n", GET, LAST)
+    local answer = stream:read_all()
+    assert.are.equal(2, select(2, answer:lower():gsub("date: ", "")))
+    assert.matches("Date: then\r\n", answer, 1, true)
+    assert.matches("\r\ndate: %u%l%l, %d%d %u%l%l %d%d%d%d %d%d:%d%d:%d%d GMT\r\n", answer)
+  end))
+end)
+
 describe("a request", function()
   it("has method, path, query, version and headers", in_loop(function()
     local server <close> = serve(function(request)

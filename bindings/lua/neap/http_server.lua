@@ -203,31 +203,52 @@ end
 local NAMED = "connection: keep-alive\r\n"
 local CLOSE = "connection: close\r\n"
 
---- The lines that say how the body ends and whether the connection is kept, and
---- whether pieces of the body are to be framed as chunks.
-local function framing_of(request, response, keep)
-  local status, body = response.status, response.body
-  local connection = keep and (request.version == "1.0" and NAMED or "") or CLOSE
-  if has_no_body(status) then return connection, false end
-  if type(body) ~= "function" then
-    return ("content-length: %d\r\n%s"):format(#(body or ""), connection), false
+--- How long a body is: a string's length, or what the handler says of a streamed one, or
+--- of none to HEAD; nil: unknown.
+local function length_of(request, response)
+  local body = response.body
+  local streamed = type(body) == "function"
+  if streamed or not body and request.method == "HEAD" then
+    for name, value in pairs(response.headers or {}) do
+      if type(name) == "string" and name:lower() == "content-length" then
+        local digits = tostring(value):match "^%d+$"
+        if not digits or #digits > 18 then
+          error(("'%s' is not a Content-Length"):format(tostring(value)), 0)
+        end
+        return math.tointeger(tonumber(digits))
+      end
+    end
   end
-  if request.version == "1.0" then return connection, false end
+  return not streamed and #(body or "") or nil
+end
+
+--- The lines that say how the body ends and whether the connection is kept; and whether
+--- pieces of the body are to be framed as chunks, or how long they are together.
+local function framing_of(request, response, keep)
+  local connection = keep and (request.version == "1.0" and NAMED or "") or CLOSE
+  if has_no_body(response.status) then return connection, false end
+  local length = length_of(request, response)
+  if length then return ("content-length: %d\r\n%s"):format(length, connection), false, length end
+  if request.version == "1.0" then return CLOSE, false end
   return "transfer-encoding: chunked\r\n" .. connection, true
 end
 
---- Writes the pieces that `next_part` returns until nil.
-function Connection:stream_body(next_part, chunked)
+--- Writes the pieces that `next_part` returns until nil: `length` bytes, if that is known.
+function Connection:stream_body(next_part, chunked, length)
+  local left = length or math.huge
   for part in next_part do
     if type(part) ~= "string" then
       error(("a part of a response's body is a %s"):format(type(part)), 0)
     end
+    left = left - #part
+    if left < 0 then error("a response's body is longer than its Content-Length", 0) end
     if not chunked then
       self:write(part)
     elseif part ~= "" then -- an empty chunk would end the body
       self:write(("%x\r\n"):format(#part), part, "\r\n")
     end
   end
+  if length and left > 0 then error("a response's body is shorter than its Content-Length", 0) end
   if chunked then self:write("0\r\n\r\n") end
 end
 
@@ -250,15 +271,15 @@ end
 function Connection:respond(request, response, keep)
   local body = response.body
   local streamed = type(body) == "function"
-  if streamed and request.version == "1.0" then keep = false end
-  local framing, chunked = framing_of(request, response, keep)
+  local framing, chunked, length = framing_of(request, response, keep)
+  if streamed and not chunked and not length then keep = false end -- its end is the body's
   local head = write_response(response.status, response.headers, framing)
   self.responding, self.owes = true, false
   if request.method == "HEAD" or has_no_body(response.status) then
     self:write(head)
   elseif streamed then
     self:write(head)
-    self:stream_body(body, chunked)
+    self:stream_body(body, chunked, length)
   else
     self:write(head, body or "")
   end
