@@ -203,23 +203,25 @@ end
 local NAMED = "connection: keep-alive\r\n"
 local CLOSE = "connection: close\r\n"
 
---- How long a body is: a string's length, or what the handler says of a streamed one, or
---- of none to HEAD; nil: unknown.
-local function length_of(request, response)
-  local body = response.body
-  local streamed = type(body) == "function"
-  if streamed or not body and request.method == "HEAD" then
-    for name, value in pairs(response.headers or {}) do
-      if type(name) == "string" and name:lower() == "content-length" then
-        local digits = tostring(value):match "^%d+$"
-        if not digits or #digits > 18 then
-          error(("'%s' is not a Content-Length"):format(tostring(value)), 0)
-        end
-        return math.tointeger(tonumber(digits))
+--- What the handler says of the length of a body, or nil.
+local function stated_length(headers)
+  for name, value in pairs(headers or {}) do
+    if type(name) == "string" and name:lower() == "content-length" then
+      local digits = tostring(value):match "^%d+$"
+      if not digits or #digits > 18 then
+        error(("'%s' is not a Content-Length"):format(tostring(value)), 0)
       end
+      return math.tointeger(tonumber(digits))
     end
   end
-  return not streamed and #(body or "") or nil
+end
+
+--- How long a body is; nil: unknown.
+local function length_of(request, response)
+  local body = response.body
+  if type(body) == "function" then return stated_length(response.headers) end
+  if not body and request.method == "HEAD" then return stated_length(response.headers) or 0 end
+  return #(body or "")
 end
 
 --- The lines that say how the body ends and whether the connection is kept; and whether
