@@ -88,9 +88,10 @@ Written by `./dev bench --tls%s`.
 %s
 
 µs: CPU time of the server, user and system, for one; `neap / it`: the figure of neap divided by
-this one. A connection is a full handshake, a request for 13 bytes, and the end; requests and MiB (bodies
-of 1 MiB) are those of kept connections, all of `wrk -t1` with %d of them. TLS 1.3, AES-256-GCM, a
-certificate of P-256. Server on core %d, wrk on core %d: where wrk is the slower one, only µs tells.
+this one. A connection is a full handshake, a request for 13 bytes, and the end; requests and MiB
+(bodies of 1 MiB) are those of kept connections, all of `wrk -t1` with %d of them. TLS 1.3,
+AES-256-GCM, a certificate of P-256. Server on core %d, wrk on core %d: where wrk is the slower one,
+only µs tells.
 
 Rounds are interleaved; medians of %d rounds of %d seconds each, after a second to warm up. The load
 average before the first was %s: above 0, other work shared the cores.
