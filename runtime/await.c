@@ -112,5 +112,5 @@ int neap_await_top(lua_State *L, neap_runtime *rt, neap_future *future) {
   neap_check_cycle(L, task, future);
   neap_future_anchor(L, future, lua_gettop(L));
   neap_list_append(&future->waiters, &task->wait.job.link);
-  return neap_park_host(L, task, &await_kind, future, k_await_top, 0);
+  return neap_park(L, task, &await_kind, future, k_await_top, 0);
 }

@@ -13,6 +13,9 @@
 /* libuv is polled after so many passes, or nanoseconds, of ready work. */
 enum { MAX_PASSES = 64, UNTIMED_PASSES = 16, LOOK_EVERY = 4 };
 
+/* Passes in place between two others. */
+enum { MAX_IN_PLACE = 64 };
+
 static const uint64_t MAX_POLL_INTERVAL = 1000000;
 static const uint64_t NANOSECONDS_PER_MS = 1000000;
 
@@ -187,10 +190,15 @@ static void collect_deadlines(neap_runtime *rt) {
   }
 }
 
-/* False once the loop is to stop. */
-static bool run_pass(lua_State *L, neap_runtime *rt) {
+static void count_pass(neap_runtime *rt) {
   rt->counters.passes++;
   rt->passes_since_poll++;
+}
+
+/* False once the loop is to stop. */
+static bool run_pass(lua_State *L, neap_runtime *rt) {
+  count_pass(rt);
+  rt->in_place_left = MAX_IN_PLACE;
   neap_list_splice(&rt->batch, &rt->ready);
   if (rt->shuffle != 0) {
     shuffle_batch(rt);
@@ -209,9 +217,13 @@ static bool run_pass(lua_State *L, neap_runtime *rt) {
   return true;
 }
 
-/* Work is ready: lets libuv have its turn now and then all the same. */
+/* Work is ready; whether libuv could have a turn all the same. */
+static bool may_poll(neap_runtime *rt) {
+  return rt->passes_since_poll % LOOK_EVERY == 0 && has_io(rt);
+}
+
 static void poll_now_and_then(neap_runtime *rt) {
-  if (rt->passes_since_poll % LOOK_EVERY != 0 || !has_io(rt)) {
+  if (!may_poll(rt)) {
     return;
   }
   uint64_t now = uv_hrtime();
@@ -221,6 +233,64 @@ static void poll_now_and_then(neap_runtime *rt) {
     poll(rt, UV_RUN_NOWAIT);
   }
 }
+
+/* ---- passes in place ---- */
+
+/* The only job of the next pass, which is all the loop has to do before that;
+ * or NULL. */
+static neap_job *only_job(neap_runtime *rt) {
+  neap_link *first = rt->ready.next;
+  if (first == &rt->ready || first->next != &rt->ready ||
+      !neap_list_empty(&rt->batch) || rt->in_place_left == 0 || !rt->running ||
+      rt->shutting_down || rt->watched || rt->requests != 0 || rt->posted ||
+      rt->stopped || rt->exiting || rt->interrupting || may_poll(rt)) {
+    return NULL;
+  }
+  return NEAP_CONTAINER_OF(first, neap_job, link);
+}
+
+/* As from the loop: outside of the task that has begun to wait. */
+static void run_outside(neap_runtime *rt, neap_job *job) {
+  neap_task *current = rt->current;
+  const neap_entry *entry = rt->entry;
+  lua_State *executing = rt->executing;
+  rt->current = NULL;
+  rt->entry = NULL;
+  rt->executing = NULL;
+  job->run(rt, job);
+  rt->executing = executing;
+  rt->entry = entry;
+  rt->current = current;
+}
+
+bool neap_loop_pass_in_place(neap_runtime *rt, neap_job *own) {
+  neap_job *job = only_job(rt);
+  if (job == own) {
+    return job != NULL;
+  }
+  /* The end of the main task is for the loop to see. */
+  if (job == NULL || job == &rt->main_task->wait.job) {
+    return false;
+  }
+  collect_deadlines(rt);
+  if (only_job(rt) != job) {
+    return false;
+  }
+  count_pass(rt);
+  rt->in_place_left--;
+  neap_list_remove(&job->link);
+  run_outside(rt, job);
+  return only_job(rt) == own;
+}
+
+void neap_loop_take(neap_runtime *rt, neap_job *own) {
+  neap_list_remove(&own->link);
+  collect_deadlines(rt);
+  count_pass(rt);
+  rt->in_place_left--;
+}
+
+/* ---- waiting ---- */
 
 static bool is_waited_for(neap_runtime *rt) {
   for (neap_link *l = rt->io.next; l != &rt->io; l = l->next) {

@@ -43,6 +43,15 @@ int neap_loop_poll(lua_State *L, neap_runtime *rt, int timeout_ms);
 /* Milliseconds until the next turn is due; -1: not until libuv has something. */
 int neap_loop_timeout(neap_runtime *rt);
 
+/* For a task that has begun to wait, below which this runs: to leave its
+ * coroutine and come back is what waiting costs most. If one job is ready, and
+ * it alone, so that the next pass would run nothing else, then it runs now.
+ * Returns whether after that `own`, the job of the wait, is the only one. */
+bool neap_loop_pass_in_place(neap_runtime *rt, neap_job *own);
+
+/* Takes out `own`, which is the only one, for a pass that is the task's. */
+void neap_loop_take(neap_runtime *rt, neap_job *own);
+
 typedef enum neap_loop_end {
   NEAP_LOOP_DONE,    /* the condition holds */
   NEAP_LOOP_BLOCKED, /* nothing at all can ever happen again */

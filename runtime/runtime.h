@@ -83,6 +83,8 @@ struct neap_runtime {
   neap_list settlers; /* jobs to be made ready when nothing else is */
   uint64_t last_poll;
   unsigned passes_since_poll;
+  unsigned in_place_left; /* passes in place before the next other one */
+  bool in_place;          /* one is under way */
   neap_list io;        /* open handles that tasks may wait for: io.h */
   neap_chunks chunks;  /* stream.c: memory for what comes in */
   uint64_t write_step; /* the step whose writes are counted */

@@ -265,7 +265,6 @@ static void after_resume(lua_State *L, neap_task *task, int status) {
     fail(L, task);
   } else if (rt->parking) {
     rt->parking = false;
-    neap_trace_add(&rt->trace, task->id, NEAP_EVENT_WAITING);
     deliver_request(L, task);
   } else {
     neap_unwind(L, rt, task->co, false);
@@ -326,6 +325,14 @@ static bool awaited_was_cancelled(neap_wait *wait) {
   return future != NULL && future->state == NEAP_FUTURE_CANCELLED;
 }
 
+/* The task is about to go on: perhaps with a CancelledError. */
+static void note_delivery(neap_task *task) {
+  if (task->scopes != NULL && (task->wait.outcome == NEAP_CANCELLED ||
+                               awaited_was_cancelled(&task->wait))) {
+    neap_scopes_note_delivery(task);
+  }
+}
+
 NEAP_ALWAYS_INLINE void step(lua_State *L, neap_task *task) {
   neap_runtime *rt = task->future.rt;
   if (!task->started) {
@@ -342,12 +349,28 @@ NEAP_ALWAYS_INLINE void step(lua_State *L, neap_task *task) {
       }
     }
   }
-  if (task->scopes != NULL &&
-      (wait->outcome == NEAP_CANCELLED || awaited_was_cancelled(wait))) {
-    neap_scopes_note_delivery(task);
-  }
+  note_delivery(task);
   rt->delivering = true;
   resume(L, task, 0);
+}
+
+bool neap_task_goes_on(neap_task *task) {
+  neap_runtime *rt = task->future.rt;
+  neap_wait *wait = &task->wait;
+  if (task->must_cancel || rt->in_place || rt->eager_depth > 0) {
+    return false;
+  }
+  rt->in_place = true;
+  bool is_next = neap_loop_pass_in_place(rt, &wait->job);
+  rt->in_place = false;
+  if (!is_next || task->must_cancel || wait->outcome != NEAP_WOKEN) {
+    return false;
+  }
+  neap_loop_take(rt, &wait->job);
+  note_delivery(task);
+  task->phase = NEAP_TASK_RUNNING;
+  rt->counters.steps++;
+  return true;
 }
 
 neap_task *neap_job_task(neap_job *job) {

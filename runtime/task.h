@@ -72,6 +72,11 @@ neap_task *neap_task_new(lua_State *L, neap_runtime *rt, int nargs);
  * that made it. Falls back to the ready queue if such starts nest too deep. */
 void neap_task_start_now(lua_State *L, neap_task *task);
 
+/* [-0, +0, -] The task that runs has begun to wait, in its own coroutine, which
+ * nobody else has: whether the wait is over and the task may go on at once,
+ * after everybody else has had the turns they would have had otherwise. */
+bool neap_task_goes_on(neap_task *task);
+
 /* The job of a ready task. */
 void neap_task_step(neap_runtime *rt, neap_job *job);
 

@@ -17,9 +17,11 @@ static int raise_deadlock(lua_State *L, neap_runtime *rt, neap_wait *wait) {
   return lua_error(L);
 }
 
-static int go_on(lua_State *L, neap_runtime *rt, int status, lua_KContext ctx) {
-  neap_task *task = (neap_task *)ctx; /* perhaps freed: compare only */
-  if (!rt->delivering || rt->current != task || rt->entry->co != L) {
+/* Every wait continues here, in the coroutine that parked. */
+static int k_parked(lua_State *L, int status, lua_KContext ctx) {
+  neap_runtime *rt = (neap_runtime *)ctx;
+  neap_task *task = rt->current;
+  if (!rt->delivering || rt->entry->co != L || task->wait.co != L) {
     return luaL_error(L, "a coroutine that waits was resumed by something "
                          "other than neap");
   }
@@ -41,16 +43,6 @@ static int go_on(lua_State *L, neap_runtime *rt, int status, lua_KContext ctx) {
   return lua_error(L);
 }
 
-/* Every wait continues here, in the coroutine that parked. */
-static int k_parked(lua_State *L, int status, lua_KContext ctx) {
-  return go_on(L, neap_runtime_up(L), status, ctx);
-}
-
-/* The same in a C function of a host's, which has no upvalue of ours. */
-static int k_parked_host(lua_State *L, int status, lua_KContext ctx) {
-  return go_on(L, neap_runtime_of(L), status, ctx);
-}
-
 /* `marked` says to everybody who might resume it that this coroutine waits. */
 static int suspend(lua_State *L, bool marked, lua_KContext ctx,
                    lua_KFunction k) {
@@ -66,8 +58,7 @@ neap_task *neap_check_wait(lua_State *L, neap_runtime *rt) {
 }
 
 static int begin(lua_State *L, neap_task *task, const neap_wait_kind *kind,
-                 void *target, lua_KFunction k, lua_KContext ctx,
-                 lua_KFunction k_first) {
+                 void *target, lua_KFunction k, lua_KContext ctx) {
   neap_runtime *rt = task->future.rt;
   neap_wait *wait = &task->wait;
   wait->kind = kind;
@@ -78,20 +69,18 @@ static int begin(lua_State *L, neap_task *task, const neap_wait_kind *kind,
   wait->since = rt->trace.now;
   wait->outcome = NEAP_WOKEN;
   wait->marked = L != task->co || task->exposed; /* else nobody has it */
+  neap_trace_add(&rt->trace, task->id, NEAP_EVENT_WAITING);
+  if (!wait->marked && neap_task_goes_on(task)) {
+    return k(L, LUA_YIELD, ctx);
+  }
   rt->parking = true;
-  return suspend(L, wait->marked, (lua_KContext)task, k_first);
+  return suspend(L, wait->marked, (lua_KContext)rt, k_parked);
 }
 
 int neap_park(lua_State *L, neap_task *task, const neap_wait_kind *kind,
               void *target, lua_KFunction k, lua_KContext ctx) {
   task->phase = NEAP_TASK_PARKED;
-  return begin(L, task, kind, target, k, ctx, k_parked);
-}
-
-int neap_park_host(lua_State *L, neap_task *task, const neap_wait_kind *kind,
-                   void *target, lua_KFunction k, lua_KContext ctx) {
-  task->phase = NEAP_TASK_PARKED;
-  return begin(L, task, kind, target, k, ctx, k_parked_host);
+  return begin(L, task, kind, target, k, ctx);
 }
 
 int neap_yield(lua_State *L, neap_task *task, const neap_wait_kind *kind,
@@ -99,7 +88,7 @@ int neap_yield(lua_State *L, neap_task *task, const neap_wait_kind *kind,
   task->phase = NEAP_TASK_READY;
   task->wait.yielded = true;
   neap_loop_append(task->future.rt, &task->wait.job);
-  return begin(L, task, kind, NULL, k, ctx, k_parked);
+  return begin(L, task, kind, NULL, k, ctx);
 }
 
 int neap_pass_through(lua_State *L, lua_KContext ctx, lua_KFunction k) {

@@ -63,16 +63,12 @@ extern char neap_parked[];
 neap_task *neap_check_wait(lua_State *L, neap_runtime *rt);
 
 /* [-?, +?, -] Suspends the current task: `return neap_park(...)` from a C
- * function whose first upvalue is the runtime. The wait's job must be where it
+ * function. The wait's job must be where it
  * will be woken from. When woken, k(L, LUA_YIELD, ctx) runs in the coroutine,
  * with the stack as it was; after a cancellation it does not: CancelledError
  * is raised there instead. */
 int neap_park(lua_State *L, neap_task *task, const neap_wait_kind *kind,
               void *target, lua_KFunction k, lua_KContext ctx);
-
-/* [-?, +?, -] As neap_park, in a C function without the upvalue. */
-int neap_park_host(lua_State *L, neap_task *task, const neap_wait_kind *kind,
-                   void *target, lua_KFunction k, lua_KContext ctx);
 
 /* [-?, +?, -] As neap_park, but ready at once: after one pass of the others. */
 int neap_yield(lua_State *L, neap_task *task, const neap_wait_kind *kind,
