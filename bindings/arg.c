@@ -5,6 +5,10 @@
 
 double neap_check_seconds(lua_State *L, int arg) {
   int is_number;
+  lua_Integer whole = lua_tointegerx(L, arg, &is_number);
+  if (is_number) { /* the shorter way for sleep(0) */
+    return (double)whole;
+  }
   double seconds = lua_tonumberx(L, arg, &is_number);
   if (!is_number) {
     seconds = luaL_checknumber(L, arg); /* says what is wrong */

@@ -93,7 +93,7 @@ static barrier *check_barrier(lua_State *L) {
 static int l_barrier(lua_State *L) {
   lua_Integer parties = luaL_checkinteger(L, 1);
   luaL_argcheck(L, parties >= 1, 1, "a barrier needs a party at least");
-  barrier *b = neap_object_new(L, sizeof *b, 0);
+  barrier *b = neap_object_new(L, TYPE_NAME, sizeof *b, 0);
   neap_list_init(&b->waiters);
   neap_list_init(&b->blocked);
   b->parties = parties;

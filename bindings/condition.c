@@ -50,8 +50,8 @@ static void check_locked(lua_State *L, condition *c, const char *what) {
  * lock  Lock; nil: one of its own. Conditions may share a lock. */
 static int l_condition(lua_State *L) {
   neap_mutex *given =
-      lua_isnoneornil(L, 1) ? NULL : luaL_checkudata(L, 1, NEAP_LOCK_TYPE);
-  condition *c = neap_object_new(L, sizeof *c, LOCK_VALUE);
+      lua_isnoneornil(L, 1) ? NULL : neap_object_check(L, neap_lock_type);
+  condition *c = neap_object_new(L, TYPE_NAME, sizeof *c, LOCK_VALUE);
   neap_list_init(&c->waiters);
   neap_mutex_init(&c->own);
   c->mutex = given == NULL ? &c->own : given;

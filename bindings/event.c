@@ -22,7 +22,7 @@ static event *check_event(lua_State *L) {
 /* event() -> Event
  * A flag, not set. */
 static int l_event(lua_State *L) {
-  event *e = neap_object_new(L, sizeof *e, 0);
+  event *e = neap_object_new(L, TYPE_NAME, sizeof *e, 0);
   neap_list_init(&e->waiters);
   e->is_set = false;
   return 1;

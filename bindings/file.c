@@ -112,7 +112,7 @@ static int l_open(lua_State *L) {
   int flags = check_flags(L, 2);
   lua_Integer mode = luaL_optinteger(L, 3, 0666);
   luaL_argcheck(L, mode >= 0 && mode <= MOST_PERMISSIONS, 3, "not permissions");
-  neap_open_file *f = neap_object_new(L, sizeof *f, 1);
+  neap_open_file *f = neap_object_new(L, TYPE_NAME, sizeof *f, 1);
   memset(f, 0, sizeof *f);
   f->fd = -1;
   neap_list_init(&f->turns);

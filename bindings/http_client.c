@@ -315,7 +315,7 @@ static int l_start(lua_State *L) {
   luaL_argcheck(L, length > 4, URL, "not a url");
   neap_check_current(L, rt);
   neap_http *http = get_client(L, rt);
-  neap_transfer *t = neap_object_new(L, sizeof *t, 1);
+  neap_transfer *t = neap_object_new(L, TYPE_NAME, sizeof *t, 1);
   memset(t, 0, sizeof *t);
   if (!neap_transfer_open(t, http)) {
     return luaL_error(L, "not enough memory");

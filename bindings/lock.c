@@ -6,13 +6,13 @@
 #include "runtime/object.h"
 
 static neap_mutex *check_lock(lua_State *L) {
-  return neap_object_check(L, NEAP_LOCK_TYPE);
+  return neap_object_check(L, neap_lock_type);
 }
 
 /* lock() -> Lock
  * A lock, free. It is not re-entrant, and any task may release it. */
 static int l_lock(lua_State *L) {
-  neap_mutex_init(neap_object_new(L, sizeof(neap_mutex), 0));
+  neap_mutex_init(neap_object_new(L, neap_lock_type, sizeof(neap_mutex), 0));
   return 1;
 }
 
@@ -76,5 +76,5 @@ static const luaL_Reg functions[] = {
 };
 
 void neap_bind_lock(lua_State *L, neap_runtime *rt) {
-  neap_object_open(L, rt, NEAP_LOCK_TYPE, metamethods, methods, functions);
+  neap_object_open(L, rt, neap_lock_type, metamethods, methods, functions);
 }

@@ -223,7 +223,7 @@ static void close_listener(listener *l) {
 static listener *push_listener(lua_State *L, neap_uv_type type,
                                unsigned family) {
   neap_runtime *rt = neap_runtime_up(L);
-  listener *l = neap_object_new(L, sizeof *l, 0);
+  listener *l = neap_object_new(L, TYPE_NAME, sizeof *l, 0);
   memset(l, 0, sizeof *l);
   l->rt = rt;
   neap_list_init(&l->acceptors);

@@ -203,7 +203,7 @@ static int raise_spawn_error(lua_State *L, neap_runtime *rt, int err,
 }
 
 static child *push_child(lua_State *L, neap_runtime *rt) {
-  child *c = neap_object_new(L, sizeof *c, 1);
+  child *c = neap_object_new(L, TYPE_NAME, sizeof *c, 1);
   memset(c, 0, sizeof *c);
   c->rt = rt;
   c->job.run = release;

@@ -87,7 +87,7 @@ static queue *check_queue(lua_State *L) {
 static queue *push_queue(lua_State *L, neap_items_order order) {
   lua_Integer maxsize = luaL_optinteger(L, 1, 0);
   luaL_argcheck(L, maxsize >= 0, 1, "maxsize cannot be negative");
-  queue *q = neap_object_new(L, sizeof *q, NEAP_ITEMS_VALUES);
+  queue *q = neap_object_new(L, TYPE_NAME, sizeof *q, NEAP_ITEMS_VALUES);
   neap_items_init(L, &q->items, order);
   q->rt = neap_runtime_up(L);
   q->maxsize = (size_t)maxsize;
@@ -199,7 +199,7 @@ static int k_put(lua_State *L, int status, lua_KContext ctx) {
 
 static queue *check_put(lua_State *L) {
   bool has_item = !lua_isnoneornil(L, 2);
-  queue *q = neap_object_check_quickly(L, TYPE_NAME);
+  queue *q = neap_object_check(L, TYPE_NAME);
   luaL_argcheck(L, has_item, 2, "an item cannot be nil");
   return q;
 }
@@ -317,13 +317,13 @@ static inline int begin_get(lua_State *L, queue *q, at_end end) {
  *         CancelledError, and then no item is lost.
  * waits   while it is empty. */
 static int l_get(lua_State *L) {
-  return begin_get(L, neap_object_check_quickly(L, TYPE_NAME), RAISE);
+  return begin_get(L, neap_object_check(L, TYPE_NAME), RAISE);
 }
 
 /* queue:get_nowait() -> item
  * raises  QueueEmpty; QueueShutDown if it is empty; what `less` raises. */
 static int l_get_nowait(lua_State *L) {
-  queue *q = neap_object_check_quickly(L, TYPE_NAME);
+  queue *q = neap_object_check(L, TYPE_NAME);
   if (has_item(L, q)) {
     get(L, q);
     return 1;

@@ -75,7 +75,7 @@ static semaphore *check_semaphore(lua_State *L) {
 static semaphore *push_semaphore(lua_State *L) {
   lua_Integer n = luaL_optinteger(L, 1, 1);
   luaL_argcheck(L, n >= 0, 1, "a semaphore's value cannot be negative");
-  semaphore *s = neap_object_new(L, sizeof *s, 0);
+  semaphore *s = neap_object_new(L, TYPE_NAME, sizeof *s, 0);
   neap_list_init(&s->waiters);
   s->free = n;
   s->bound = LUA_MAXINTEGER;

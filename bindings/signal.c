@@ -94,7 +94,7 @@ static int l_on(lua_State *L) {
   neap_check_running(L, rt);
   lua_settop(L, 2);
   neap_anchors_reserve(L, rt, 1);
-  box *b = neap_object_new(L, sizeof *b, 1);
+  box *b = neap_object_new(L, TYPE_NAME, sizeof *b, 1);
   b->l = NULL;
   b->signum = signum;
   lua_pushvalue(L, 2);

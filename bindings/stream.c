@@ -13,10 +13,8 @@
 #include "runtime/os_error.h"
 #include "runtime/wait.h"
 
-static const char *const TYPE_NAME = "neap.Stream";
-
 static neap_stream *check_stream(lua_State *L) {
-  return neap_object_check(L, TYPE_NAME);
+  return neap_object_check(L, neap_stream_type);
 }
 
 /* ---- reading ---- */
@@ -529,12 +527,12 @@ void neap_push_memory_stream(lua_State *L, neap_runtime *rt) {
 }
 
 void neap_open_streams(lua_State *L, neap_runtime *rt) {
-  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &neap_stream_metatable) == LUA_TNIL) {
+  if (lua_rawgetp(L, LUA_REGISTRYINDEX, neap_stream_type) == LUA_TNIL) {
     static const luaL_Reg none = {NULL, NULL};
     lua_newtable(L);
-    neap_object_open(L, rt, TYPE_NAME, metamethods, methods, &none);
-    luaL_getmetatable(L, TYPE_NAME);
-    lua_rawsetp(L, LUA_REGISTRYINDEX, &neap_stream_metatable);
+    neap_object_open(L, rt, neap_stream_type, metamethods, methods, &none);
+    luaL_getmetatable(L, neap_stream_type);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, neap_stream_type);
     lua_pop(L, 1);
   }
   lua_pop(L, 1);

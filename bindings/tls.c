@@ -49,7 +49,7 @@ static bool flag(lua_State *L, const char *name) {
 static int l_context(lua_State *L) {
   luaL_checktype(L, 1, LUA_TTABLE);
   lua_settop(L, 1);
-  context *c = neap_object_new(L, sizeof *c, 0);
+  context *c = neap_object_new(L, TYPE_NAME, sizeof *c, 0);
   c->tls = NULL;
   neap_tls_options options = {
       .ca_file = field(L, "ca_file"),

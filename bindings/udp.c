@@ -170,7 +170,7 @@ static int l_close(lua_State *L) {
  * so it has options. */
 static udp *push_udp(lua_State *L, unsigned family) {
   neap_runtime *rt = neap_runtime_up(L);
-  udp *u = neap_object_new(L, sizeof *u, 0);
+  udp *u = neap_object_new(L, TYPE_NAME, sizeof *u, 0);
   memset(u, 0, sizeof *u);
   u->rt = rt;
   neap_list_init(&u->receivers);

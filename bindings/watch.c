@@ -107,7 +107,7 @@ static int l_watch(lua_State *L) {
   luaL_argcheck(L, strlen(path) == length, 1, "a path without NUL expected");
   neap_check_running(L, rt);
   lua_settop(L, 1);
-  box *b = neap_object_new(L, sizeof *b, 1);
+  box *b = neap_object_new(L, TYPE_NAME, sizeof *b, 1);
   b->w = NULL;
   lua_pushvalue(L, 1);
   lua_setiuservalue(L, 2, PATH_VALUE);

@@ -26,6 +26,11 @@ static inline bool neap_list_empty(const neap_list *list) {
   return list->next == list;
 }
 
+/* Whether it has one member, no more. */
+static inline bool neap_list_single(const neap_list *list) {
+  return list->next != list && list->next->next == list;
+}
+
 static inline void neap_list_append(neap_list *list, neap_link *link) {
   link->prev = list->prev;
   link->next = list;
@@ -48,7 +53,9 @@ static inline neap_link *neap_list_shift(neap_list *list) {
   if (first == list) {
     return NULL;
   }
-  neap_list_remove(first);
+  list->next = first->next;
+  first->next->prev = list;
+  first->prev = first->next = NULL;
   return first;
 }
 

@@ -236,17 +236,15 @@ static void poll_now_and_then(neap_runtime *rt) {
 
 /* ---- passes in place ---- */
 
-/* The only job of the next pass, which is all the loop has to do before that;
- * or NULL. */
-static neap_job *only_job(neap_runtime *rt) {
-  neap_link *first = rt->ready.next;
-  if (first == &rt->ready || first->next != &rt->ready ||
-      !neap_list_empty(&rt->batch) || rt->in_place_left == 0 || !rt->running ||
-      rt->shutting_down || rt->watched || rt->requests != 0 || rt->posted ||
-      rt->stopped || rt->exiting || rt->interrupting || may_poll(rt)) {
-    return NULL;
-  }
-  return NEAP_CONTAINER_OF(first, neap_job, link);
+/* Whether the loop would have nothing to do before the next pass. */
+static bool is_free(neap_runtime *rt) {
+  return rt->in_place_left > 0 && rt->running && !rt->shutting_down &&
+         !rt->watched && rt->requests == 0 && !rt->posted && !rt->stopped &&
+         !rt->exiting && !rt->interrupting && !may_poll(rt);
+}
+
+static bool is_only(neap_runtime *rt, const neap_job *job) {
+  return rt->ready.next == &job->link && neap_loop_has_one_job(rt);
 }
 
 /* As from the loop: outside of the task that has begun to wait. */
@@ -264,23 +262,26 @@ static void run_outside(neap_runtime *rt, neap_job *job) {
 }
 
 bool neap_loop_pass_in_place(neap_runtime *rt, neap_job *own) {
-  neap_job *job = only_job(rt);
+  if (!neap_loop_has_one_job(rt) || !is_free(rt)) {
+    return false;
+  }
+  neap_job *job = NEAP_CONTAINER_OF(rt->ready.next, neap_job, link);
   if (job == own) {
-    return job != NULL;
+    return true;
   }
   /* The end of the main task is for the loop to see. */
-  if (job == NULL || job == &rt->main_task->wait.job) {
+  if (job == &rt->main_task->wait.job) {
     return false;
   }
   collect_deadlines(rt);
-  if (only_job(rt) != job) {
+  if (!is_only(rt, job)) {
     return false;
   }
   count_pass(rt);
   rt->in_place_left--;
   neap_list_remove(&job->link);
   run_outside(rt, job);
-  return only_job(rt) == own;
+  return is_only(rt, own) && is_free(rt);
 }
 
 void neap_loop_take(neap_runtime *rt, neap_job *own) {

@@ -43,6 +43,11 @@ int neap_loop_poll(lua_State *L, neap_runtime *rt, int timeout_ms);
 /* Milliseconds until the next turn is due; -1: not until libuv has something. */
 int neap_loop_timeout(neap_runtime *rt);
 
+/* Whether the next pass is to run one job, as things stand. */
+static inline bool neap_loop_has_one_job(const neap_runtime *rt) {
+  return neap_list_single(&rt->ready) && neap_list_empty(&rt->batch);
+}
+
 /* For a task that has begun to wait, below which this runs: to leave its
  * coroutine and come back is what waiting costs most. If one job is ready, and
  * it alone, so that the next pass would run nothing else, then it runs now.

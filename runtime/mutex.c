@@ -10,6 +10,8 @@
 #include "runtime/task.h"
 #include "runtime/wait.h"
 
+const char neap_lock_type[] = "neap.Lock";
+
 void neap_mutex_init(neap_mutex *mutex) {
   memset(mutex, 0, sizeof *mutex);
   neap_list_init(&mutex->waiters);

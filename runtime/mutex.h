@@ -15,7 +15,7 @@
 #include "runtime/list.h"
 #include "runtime/runtime.h"
 
-#define NEAP_LOCK_TYPE "neap.Lock" /* a userdata that is a neap_mutex */
+extern const char neap_lock_type[]; /* of an object that is a neap_mutex */
 
 /* Owner: the userdata it is, or is part of; those who wait have it on their
  * stacks, so it outlives them. */

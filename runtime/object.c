@@ -31,8 +31,16 @@ void neap_object_open(lua_State *L, neap_runtime *rt, const char *name,
   lua_pop(L, 2);
 }
 
-void *neap_object_new(lua_State *L, size_t size, int nuvalue) {
-  void *data = lua_newuserdatauv(L, size, nuvalue);
+void *neap_object_make(lua_State *L, const char *type, size_t size,
+                       int nuvalue) {
+  char *data = lua_newuserdatauv(L, size + sizeof type, nuvalue);
+  memcpy(data + size, &type, sizeof type);
+  return data;
+}
+
+void *neap_object_new(lua_State *L, const char *type, size_t size,
+                      int nuvalue) {
+  void *data = neap_object_make(L, type, size, nuvalue);
   lua_pushvalue(L, lua_upvalueindex(NEAP_METATABLE_UPVALUE));
   lua_setmetatable(L, -2);
   neap_runtime *rt = neap_runtime_up(L);

@@ -2,10 +2,11 @@
 /* object.h - userdata with methods: locks, queues and the like.
  *
  * The methods of a class, and the functions that make its objects, are closures
- * with three upvalues: the runtime; the metatable, by which self is recognised
- * without a look-up by name; and the metatable of guards. */
+ * with three upvalues: the runtime, the metatable, and that of guards. */
 #ifndef NEAP_OBJECT_H
 #define NEAP_OBJECT_H
+
+#include <string.h>
 
 #include <lauxlib.h>
 #include <lua.h>
@@ -20,24 +21,32 @@ void neap_object_open(lua_State *L, neap_runtime *rt, const char *name,
                       const luaL_Reg *metamethods, const luaL_Reg *methods,
                       const luaL_Reg *functions);
 
-/* [-0, +1, m] Pushes an object of the class of the running function. */
-void *neap_object_new(lua_State *L, size_t size, int nuvalue);
+/* [-0, +1, m] Pushes a userdata of so many bytes that is known by its type: a
+ * name for people, whose address stands behind those bytes. */
+void *neap_object_make(lua_State *L, const char *type, size_t size,
+                       int nuvalue);
 
-/* [-0, +1, v] The argument 1, an object of the class of the running function.
- * Leaves its metatable on the stack: for where every call counts. */
-static inline void *neap_object_check_quickly(lua_State *L, const char *name) {
-  void *data = lua_touserdata(L, 1);
-  if (data == NULL || !lua_getmetatable(L, 1) ||
-      !lua_rawequal(L, -1, lua_upvalueindex(NEAP_METATABLE_UPVALUE))) {
-    luaL_typeerror(L, 1, name);
+/* [-0, +1, m] Pushes an object of the class of the running function. */
+void *neap_object_new(lua_State *L, const char *type, size_t size, int nuvalue);
+
+/* The object of that type at `index`, or NULL. That it has the metatable of its
+ * class would take three times as long to find out. */
+static inline void *neap_object_at(lua_State *L, int index, const char *type) {
+  size_t size = lua_rawlen(L, index);
+  char *data = lua_touserdata(L, index);
+  if (data != NULL && size >= sizeof type &&
+      memcmp(data + size - sizeof type, &type, sizeof type) == 0) {
+    return data;
   }
-  return data;
+  return NULL;
 }
 
-/* [-0, +0, v] The same. */
-static inline void *neap_object_check(lua_State *L, const char *name) {
-  void *data = neap_object_check_quickly(L, name);
-  lua_pop(L, 1);
+/* [-0, +0, v] The argument 1, an object of that type. */
+static inline void *neap_object_check(lua_State *L, const char *type) {
+  void *data = neap_object_at(L, 1, type);
+  if (data == NULL) {
+    luaL_typeerror(L, 1, type);
+  }
   return data;
 }
 

@@ -85,11 +85,11 @@ struct neap_runtime {
   unsigned passes_since_poll;
   unsigned in_place_left; /* passes in place before the next other one */
   bool in_place;          /* one is under way */
-  neap_list io;        /* open handles that tasks may wait for: io.h */
-  neap_chunks chunks;  /* stream.c: memory for what comes in */
-  uint64_t write_step; /* the step whose writes are counted */
-  int writes_left;     /* until it lets others run */
-  char *scratch;       /* what is received is put here first: uv_transport.c */
+  neap_list io;           /* open handles that tasks may wait for: io.h */
+  neap_chunks chunks;     /* stream.c: memory for what comes in */
+  uint64_t write_step;    /* the step whose writes are counted */
+  int writes_left;        /* until it lets others run */
+  char *scratch; /* what is received is put here first: uv_transport.c */
   bool loop_open;
   bool running; /* inside neap_loop_run */
   bool closed;  /* nothing works any more */

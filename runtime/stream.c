@@ -10,7 +10,7 @@
 #include "runtime/track.h"
 #include "runtime/wait.h"
 
-const char neap_stream_metatable = 0;
+const char neap_stream_type[] = "neap.Stream";
 
 /* So many writes go out at once before a task lets others run. */
 enum { WRITES_IN_A_STEP = 128 };
@@ -282,7 +282,8 @@ static bool holds_clock(neap_io *io) {
 }
 
 neap_stream *neap_stream_new(lua_State *L, neap_runtime *rt) {
-  neap_stream *stream = lua_newuserdatauv(L, sizeof *stream, 0);
+  neap_stream *stream =
+      neap_object_make(L, neap_stream_type, sizeof *stream, 0);
   memset(stream, 0, sizeof *stream);
   stream->sink.kind = &stream_sink;
   stream->sink.room = room;
@@ -291,7 +292,7 @@ neap_stream *neap_stream_new(lua_State *L, neap_runtime *rt) {
   stream->read_status = stream->write_status = UV_EBADF;
   neap_list_init(&stream->readers);
   neap_list_init(&stream->writers);
-  lua_rawgetp(L, LUA_REGISTRYINDEX, &neap_stream_metatable);
+  lua_rawgetp(L, LUA_REGISTRYINDEX, neap_stream_type);
   lua_setmetatable(L, -2);
   if (rt->tracking) {
     neap_track(L, rt, rt->objects_ref);
@@ -300,16 +301,11 @@ neap_stream *neap_stream_new(lua_State *L, neap_runtime *rt) {
 }
 
 neap_stream *neap_stream_check(lua_State *L, int arg) {
-  neap_stream *stream = lua_touserdata(L, arg);
-  if (stream != NULL && lua_getmetatable(L, arg)) {
-    lua_rawgetp(L, LUA_REGISTRYINDEX, &neap_stream_metatable);
-    if (lua_rawequal(L, -1, -2)) {
-      lua_pop(L, 2);
-      return stream;
-    }
+  neap_stream *stream = neap_object_at(L, arg, neap_stream_type);
+  if (stream == NULL) {
+    luaL_typeerror(L, arg, neap_stream_type);
   }
-  luaL_typeerror(L, arg, "neap.Stream");
-  return NULL;
+  return stream;
 }
 
 void neap_stream_attach(neap_stream *stream, neap_transport *transport) {

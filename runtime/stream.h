@@ -22,7 +22,7 @@
 enum { NEAP_STREAM_READ_AHEAD = 65536, NEAP_STREAM_LIMIT = 65536 };
 
 /* Its address is the registry key of the metatable of streams. */
-extern const char neap_stream_metatable;
+extern const char neap_stream_type[];
 
 /* Owner: Lua's collector. Its transport lives on its own. */
 typedef struct neap_stream {

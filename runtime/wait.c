@@ -70,7 +70,7 @@ static int begin(lua_State *L, neap_task *task, const neap_wait_kind *kind,
   wait->outcome = NEAP_WOKEN;
   wait->marked = L != task->co || task->exposed; /* else nobody has it */
   neap_trace_add(&rt->trace, task->id, NEAP_EVENT_WAITING);
-  if (!wait->marked && neap_task_goes_on(task)) {
+  if (!wait->marked && neap_loop_has_one_job(rt) && neap_task_goes_on(task)) {
     return k(L, LUA_YIELD, ctx);
   }
   rt->parking = true;
