@@ -236,11 +236,12 @@ static void poll_now_and_then(neap_runtime *rt) {
 
 /* ---- passes in place ---- */
 
-/* Whether the loop would have nothing to do before the next pass. */
+/* Whether there will be a next pass, and nothing for the loop to do before. */
 static bool is_free(neap_runtime *rt) {
   return rt->in_place_left > 0 && rt->running && !rt->shutting_down &&
-         !rt->watched && rt->requests == 0 && !rt->posted && !rt->stopped &&
-         !rt->exiting && !rt->interrupting && !may_poll(rt);
+         rt->main_task->phase != NEAP_TASK_ENDED && !rt->watched &&
+         rt->requests == 0 && !rt->posted && !rt->stopped && !rt->exiting &&
+         !rt->interrupting && !may_poll(rt);
 }
 
 static bool is_only(neap_runtime *rt, const neap_job *job) {
@@ -269,7 +270,7 @@ bool neap_loop_pass_in_place(neap_runtime *rt, neap_job *own) {
   if (job == own) {
     return true;
   }
-  /* The end of the main task is for the loop to see. */
+  /* The main task's end is for the loop to see. */
   if (job == &rt->main_task->wait.job) {
     return false;
   }
@@ -287,6 +288,7 @@ bool neap_loop_pass_in_place(neap_runtime *rt, neap_job *own) {
 void neap_loop_take(neap_runtime *rt, neap_job *own) {
   neap_list_remove(&own->link);
   collect_deadlines(rt);
+  neap_list_splice(&rt->batch, &rt->ready); /* they are of the same pass */
   count_pass(rt);
   rt->in_place_left--;
 }
