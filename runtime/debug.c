@@ -70,7 +70,7 @@ void neap_debug_end_step(lua_State *L, neap_task *task, uint64_t began) {
   if (lua_gethook(task->co) == hook) {
     lua_sethook(task->co, NULL, 0, 0);
   }
-  if (seconds > slow_step(L, rt) && lua_checkstack(L, 8)) {
+  if (rt->debug && seconds > slow_step(L, rt) && lua_checkstack(L, 8)) {
     lua_pushcfunction(L, report_slow);
     neap_push_future(L, &task->future);
     lua_pushnumber(L, seconds);
