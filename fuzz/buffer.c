@@ -6,7 +6,7 @@
 #include "fuzz/fuzz.h"
 #include "runtime/buffer.h"
 
-enum { MODEL_SIZE = 1 << 18, LONG_PIECE = 5000 };
+enum { MODEL_SIZE = 1 << 15, LONG_PIECE = 1000 };
 
 static uint8_t model[MODEL_SIZE];
 static size_t model_length;
