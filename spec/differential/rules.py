@@ -34,7 +34,7 @@ def judge_one(theirs, ended, mine):
     if found is None:
         return None if ended != "stuck" else "neap does not see the deadlock"
     at, left, right = found
-    if "CYCLE" in right:
+    if any("CYCLE" in line for line in mine[at:at + 2]):  # it leaves a group first
         return "RULE B08: an await that would close a cycle raises"
     if ended == "recursion" or any("RECURSION" in line for line in theirs):
         return "RULE B08: asyncio cancels a ring of awaiters without end"
