@@ -255,6 +255,18 @@ describe("process.spawn", function()
     assert.are.equal(("<Process %d exited with 0>"):format(child.pid), tostring(child))
   end))
 
+  it("is named in the tree of tasks by those that wait for its pipes", in_loop(function()
+    local child <close> = spawn { "cat" }
+    local reader = neap.create_task(child.stdout.read, child.stdout)
+    local writer = neap.create_task(child.stdin.write, child.stdin, ("x"):rep(1000000))
+    neap.sleep(0)
+    local tree = neap.format_tasks()
+    assert.matches(("read from stdout of process %d"):format(child.pid), tree, 1, true)
+    assert.matches(("write to stdin of process %d"):format(child.pid), tree, 1, true)
+    reader:cancel()
+    writer:cancel()
+  end))
+
   it("sends signals, until it has ended", in_loop(function()
     local child <close> = spawn { "sleep", "100" }
     assert.is_true(child:kill(0 + 15))

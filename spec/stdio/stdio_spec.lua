@@ -105,6 +105,17 @@ describe("neap.stdio", function()
     assert.matches("^nil\tfalse\t.*outside a task", result.stdout)
   end)
 
+  it("says in the tree of tasks what is read; shutdown of a pipe is no error", function()
+    local result = sh([[sleep 0.3 | "$0" -e "$1" | cat]], [[
+      local neap, stdio = require "neap", require "neap.stdio"
+      neap.create_task(stdio.stdin.read, stdio.stdin)
+      neap.sleep(0.01)
+      stdio.stdout:write(neap.format_tasks():match "read from [^ ]+", "\n")
+      stdio.stdout:shutdown()
+      print(select(2, pcall(stdio.stdout.write, stdio.stdout, "x")).code)]])
+    assert.are.same({ code = 0, stdout = "read from stdin\nEPIPE\n", stderr = "" }, result)
+  end)
+
   it("cancelled and left open, lets the program end", function()
     local result = sh([[sleep 0.3 | "$0" -e "$1"]], [[
       local neap, stdio = require "neap", require "neap.stdio"
