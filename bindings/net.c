@@ -111,6 +111,17 @@ static int l_set_limit(lua_State *L) {
   return 0;
 }
 
+/* is_broken(stream, code) -> whether that error has ended it: its peer has gone */
+static int l_is_broken(lua_State *L) {
+  neap_stream *stream = neap_stream_check(L, 1);
+  const char *code = luaL_checkstring(L, 2);
+  char name[32];
+  uv_err_name_r(stream->broken, name, sizeof name);
+  bool is_ours = stream->broken == 0 || stream->broken == UV_ENOMEM;
+  lua_pushboolean(L, !is_ours && strcmp(code, name) == 0);
+  return 1;
+}
+
 /* ---- listening ---- */
 
 /* Owner: its listener, until that is closed; then libuv. */
@@ -372,6 +383,7 @@ static const luaL_Reg functions[] = {
     {"listen_tcp",   l_listen_tcp  },
     {"listen_unix",  l_listen_unix },
     {"set_limit",    l_set_limit   },
+    {"is_broken",    l_is_broken   },
     {NULL,           NULL          },
 };
 

@@ -332,7 +332,7 @@ static int write_now(lua_State *L, neap_stream *s) {
     err = s->transport->kind->write(s->transport, bufs, count);
   }
   if (err != 0) {
-    s->write_status = err;
+    s->write_status = s->broken = err;
     neap_stream_next_writer(s);
     return fail_write(L, s, err);
   }

@@ -110,6 +110,7 @@ static void tell_watcher(neap_stream *stream) {
 static void ended(neap_sink *sink, int status) {
   neap_stream *stream = stream_of(sink);
   stream->read_status = status;
+  stream->broken = status == UV_EOF ? stream->broken : status;
   stop_reading(stream);
   wake_reader(stream);
   tell_watcher(stream);
@@ -121,7 +122,7 @@ static void written(neap_sink *sink, int status) {
   stream->writing = false;
   stream->status = status;
   if (status != 0) {
-    stream->write_status = status;
+    stream->write_status = stream->broken = status;
   }
   neap_link *first = stream->writers.next;
   if (first != &stream->writers) {

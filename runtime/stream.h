@@ -35,6 +35,7 @@ typedef struct neap_stream {
   int read_status;  /* 0, or why nothing more comes in: UV_EOF, an error */
   int write_status; /* 0, or why nothing more goes out */
   int status;       /* of the operation that a task waited for */
+  int broken;       /* 0, or the error by which the peer has ended it */
   bool reading;     /* the transport delivers */
   bool fast;        /* it has filled a small chunk: the next is a large one */
   bool writing;     /* the transport has bytes, or a shutdown, under way */

@@ -26,6 +26,12 @@ local function message_of(fn, ...)
   return tostring(err)
 end
 
+--- Closes a stream whose peer has written what was not read, so that the system resets it.
+local function stop_with_reset(stream)
+  pause()
+  stream:close()
+end
+
 local function echo(stream)
   for line in stream:lines() do stream:write(line, "\n") end
 end
@@ -64,6 +70,37 @@ describe("net.listen", function()
     assert.matches("oops", reports[1].exception)
     reports[1] = nil
   end))
+
+  it("a client that has gone in the middle is not reported; another's error is",
+    in_loop(function(reports)
+      local seen = {}
+      local other <close> = net.listen("127.0.0.1", 0, function(stream) stream:read(1) end)
+      local server <close> = net.listen("127.0.0.1", 0, function(stream)
+        local _ <close> = setmetatable({}, {
+          __close = function(_, err) seen[#seen + 1] = err.code end,
+        })
+        if stream:read_exactly(1) == "r" then
+          stream:write "unread"
+          stream:read_all()
+        end
+        local through = net.connect(other:sockname())
+        through:write(("x"):rep(100000))
+        through:read()
+      end)
+      local gone = net.connect(server:sockname())
+      gone:write "r"
+      stop_with_reset(gone)
+      local stays <close> = net.connect(server:sockname())
+      stays:write "o"
+      assert.is_nil(stays:read())
+      server:close()
+      server:wait_closed()
+      table.sort(seen)
+      assert.are.same({ "ECONNRESET", "ECONNRESET" }, seen)
+      assert.are.equal(1, #reports)
+      assert.matches("handler of a connection", reports[1].message)
+      reports[1] = nil
+    end))
 
   it("takes no more than max_connections at a time", in_loop(function()
     local most, now = 0, 0

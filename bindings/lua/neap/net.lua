@@ -249,9 +249,10 @@ end
 local function serve(server, stream)
   local connection <close> = stream
   local ok, err = xpcall(server.handler, internal.traceback_handler, connection)
-  if not ok and not is(err, neap.CancelledError) then
-    report("Exception in the handler of a connection", err)
-  end
+  if ok or is(err, neap.CancelledError) then return end
+  -- That the client has gone in the middle is no error of the handler's.
+  if is(err, neap.OSError) and c.is_broken(connection, err.code) then return end
+  report("Exception in the handler of a connection", err)
 end
 
 --- A connection's task has ended, or was cancelled before it began.
