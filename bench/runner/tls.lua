@@ -21,7 +21,7 @@ local peers = {
 
 -- What wrk asks for.
 local loads = {
-  { name = "connection", path = "/hello -H Connection:close" },
+  { name = "connection", path = "/hello close" },
   { name = "request", path = "/hello" },
   { name = "MiB", path = "/1m" },
 }
