@@ -106,22 +106,22 @@ describe("neap.stdio", function()
   end)
 
   it("says in the tree of tasks what is read; shutdown of a pipe is no error", function()
-    local result = sh([[sleep 0.3 | "$0" -e "$1" | cat]], [[
+    local result = sh([[rm "$2" && mkfifo "$2" && "$0" -e "$1" 0<>"$2" | cat; rm "$2"]], [[
       local neap, stdio = require "neap", require "neap.stdio"
       neap.create_task(stdio.stdin.read, stdio.stdin)
       neap.sleep(0.01)
       stdio.stdout:write(neap.format_tasks():match "read from [^ ]+", "\n")
       stdio.stdout:shutdown()
-      print(select(2, pcall(stdio.stdout.write, stdio.stdout, "x")).code)]])
+      print(select(2, pcall(stdio.stdout.write, stdio.stdout, "x")).code)]], os.tmpname())
     assert.are.same({ code = 0, stdout = "read from stdin\nEPIPE\n", stderr = "" }, result)
   end)
 
   it("cancelled and left open, lets the program end", function()
-    local result = sh([[sleep 0.3 | "$0" -e "$1"]], [[
+    local result = sh([[rm "$2" && mkfifo "$2" && "$0" -e "$1" 0<>"$2"; rm "$2"]], [[
       local neap, stdio = require "neap", require "neap.stdio"
       print(neap.move_on_after(0.02, stdio.stdin.read, stdio.stdin))
       neap.create_task(stdio.stdin.read, stdio.stdin)
-      neap.sleep(0.01)]])
+      neap.sleep(0.01)]], os.tmpname())
     assert.are.same({ code = 0, stdout = "false\n", stderr = "" }, result)
   end)
 end)
