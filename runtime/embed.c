@@ -100,6 +100,15 @@ static void on_deadline(neap_clock *clock) {
   neap_loop_nudge_if_idle(NEAP_CONTAINER_OF(clock, neap_runtime, clock));
 }
 
+/* [-0, +0, -] Of an opening that raised an error. */
+static int opening_error(lua_State *L, int status) {
+  if (status == LUA_ERRMEM) {
+    return UV_ENOMEM;
+  }
+  int err = neap_runtime_open_error(L);
+  return err != 0 && neap_runtime_of(L) == NULL ? err : UV_EIO;
+}
+
 /* [-0, +0, -] Opens a runtime in L. */
 static int open_in(lua_State *L, opening *o) {
   neap_runtime *there = neap_runtime_of(L);
@@ -114,10 +123,13 @@ static int open_in(lua_State *L, opening *o) {
   lua_pushlightuserdata(L, o);
   int status = lua_pcall(L, 1, 0, 0);
   lua_settop(L, top);
+  neap_runtime *rt = neap_runtime_of(L);
   if (status != LUA_OK) {
-    return status == LUA_ERRMEM ? UV_ENOMEM : UV_EIO;
+    if (rt != NULL) {
+      rt->complete = false; /* it may be opened again */
+    }
+    return opening_error(L, status);
   }
-  neap_runtime *rt = o->rt;
   const neap_options *options = &o->options;
   rt->polled = false;
   int err = options->limits == NULL ? 0 : neap_set_limits(L, options->limits);
@@ -126,7 +138,7 @@ static int open_in(lua_State *L, opening *o) {
     rt->clock.armed = err == 0 ? on_deadline : NULL;
   }
   if (err != 0) {
-    rt->complete = false; /* it may be opened again */
+    rt->complete = false; /* likewise */
     return err;
   }
   configure(rt, options);
@@ -266,9 +278,17 @@ static neap_run_status refused(lua_State *L) {
   return NEAP_RUN_ERROR;
 }
 
+/* Protected. 1: a text in C. */
+static int l_text(lua_State *L) {
+  lua_pushstring(L, lua_touserdata(L, 1));
+  return 1;
+}
+
 static neap_run_status refuse(lua_State *L, int nargs, const char *why) {
   lua_pop(L, nargs + 1);
-  lua_pushstring(L, why);
+  lua_pushcfunction(L, l_text);
+  lua_pushlightuserdata(L, (void *)why);
+  lua_pcall(L, 1, 1, 0); /* without memory it is another text */
   return refused(L);
 }
 
@@ -322,25 +342,54 @@ neap_run_status neap_run_main(lua_State *L, int nargs) {
   return finished ? NEAP_RUN_OK : NEAP_RUN_ERROR;
 }
 
-neap_run_status neap_run_string(lua_State *L, const char *code,
-                                const char *name) {
-  if (!lua_checkstack(L, LUA_MINSTACK) || code == NULL ||
-      luaL_loadbufferx(L, code, strlen(code), name == NULL ? code : name,
-                       "t") != LUA_OK) {
-    if (code == NULL) {
-      lua_pushliteral(L, "no code");
-    }
+/* What is run: a string, or the file that `name` is. */
+typedef struct source {
+  const char *code;
+  const char *name;
+} source;
+
+static int loaded(lua_State *L, int status) {
+  return status == LUA_OK ? 1 : lua_error(L);
+}
+
+/* Protected. 1: the source. */
+static int l_load_string(lua_State *L) {
+  const source *from = lua_touserdata(L, 1);
+  return loaded(
+      L, luaL_loadbufferx(L, from->code, strlen(from->code), from->name, "t"));
+}
+
+/* Protected. 1: the source. */
+static int l_load_file(lua_State *L) {
+  const source *from = lua_touserdata(L, 1);
+  return loaded(L, luaL_loadfilex(L, from->name, "t"));
+}
+
+static neap_run_status run_source(lua_State *L, const char *problem,
+                                  lua_CFunction load, source *from) {
+  if (problem == NULL && !lua_checkstack(L, LUA_MINSTACK)) {
+    problem = "stack overflow";
+  }
+  if (problem != NULL) {
+    return refuse(L, -1, problem);
+  }
+  lua_pushcfunction(L, load);
+  lua_pushlightuserdata(L, from);
+  if (lua_pcall(L, 1, 1, 0) != LUA_OK) {
     return refused(L);
   }
   return neap_run_main(L, 0);
 }
 
+neap_run_status neap_run_string(lua_State *L, const char *code,
+                                const char *name) {
+  source from = {code, name == NULL ? code : name};
+  return run_source(L, code == NULL ? "no code" : NULL, l_load_string, &from);
+}
+
 neap_run_status neap_run_file(lua_State *L, const char *path) {
-  if (!lua_checkstack(L, LUA_MINSTACK) ||
-      luaL_loadfilex(L, path, "t") != LUA_OK) {
-    return refused(L);
-  }
-  return neap_run_main(L, 0);
+  source from = {NULL, path};
+  return run_source(L, path == NULL ? "no path" : NULL, l_load_file, &from);
 }
 
 /* ---- the rest ---- */

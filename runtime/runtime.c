@@ -19,6 +19,7 @@
 #include "runtime/transport.h"
 
 static const char runtime_key = 0; /* its address is the registry key */
+static const char open_error_key = 0;
 
 _Noreturn void neap_check_failed(const char *what, const char *file, int line) {
   char text[256];
@@ -72,6 +73,13 @@ neap_runtime *neap_runtime_of(lua_State *L) {
   neap_runtime *rt = lua_touserdata(L, -1);
   lua_pop(L, 1);
   return rt;
+}
+
+int neap_runtime_open_error(lua_State *L) {
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &open_error_key);
+  int err = (int)lua_tointeger(L, -1);
+  lua_pop(L, 1);
+  return err;
 }
 
 /* [-0, +0, m] Makes the metatable of a kind of object; the binding that serves
@@ -135,6 +143,8 @@ neap_runtime *neap_runtime_open(lua_State *L) {
   rt->context_copy_ref = LUA_NOREF;
   int err = neap_loop_open(rt);
   if (err != 0) {
+    lua_pushinteger(L, err);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &open_error_key);
     luaL_error(L, "cannot open a loop: %s", uv_strerror(err));
   }
   lua_rawsetp(L, LUA_REGISTRYINDEX, &runtime_key);

@@ -204,6 +204,10 @@ int neap_runtime_detach(neap_runtime *rt);
 /* [-0, +0, m] Opens a runtime in L and returns it; raises if it cannot. */
 neap_runtime *neap_runtime_open(lua_State *L);
 
+/* [-0, +0, -] Why that last had no loop: a libuv error code; 0: it never failed
+ * so. */
+int neap_runtime_open_error(lua_State *L);
+
 /* To be called after `debug` or the limits have changed. */
 static inline void neap_update_watch(neap_runtime *rt) {
   rt->watched = rt->debug || rt->limits.on || rt->limits.set.tasks != 0;

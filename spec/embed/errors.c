@@ -2,6 +2,7 @@
 /* errors.c - what a host does wrong, and what it gets: a line for each. */
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 
 #include <lauxlib.h>
 #include <lualib.h>
@@ -14,6 +15,18 @@ static void show(const char *what, int code) {
 }
 
 /* ---- opening ---- */
+
+static void without_descriptors(const neap_options *options) {
+  struct rlimit before;
+  struct rlimit few = {4, 4};
+  neap_runtime *rt;
+  getrlimit(RLIMIT_NOFILE, &before);
+  few.rlim_max = before.rlim_max;
+  setrlimit(RLIMIT_NOFILE, &few);
+  show("open without descriptors", neap_open(NULL, &rt));
+  show("open in a state without descriptors", neap_open(options, &rt));
+  setrlimit(RLIMIT_NOFILE, &before);
+}
 
 static int l_raise(lua_State *L) {
   return luaL_error(L, "no libraries");
@@ -33,6 +46,7 @@ static void opening(void) {
   neap_options_init(&options);
   options.state = luaL_newstate();
   luaL_openlibs(options.state);
+  without_descriptors(&options);
   show("open in a state", neap_open(&options, &rt));
   show("open in it again", neap_open(&options, &second));
   show("close", neap_close(rt));

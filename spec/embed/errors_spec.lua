@@ -13,6 +13,8 @@ open without a place for it: EINVAL
 open without initialized options: EINVAL
 the runtime is NULL
 open with libraries that fail: EIO
+open without descriptors: EMFILE
+open in a state without descriptors: EMFILE
 open in a state: ok
 open in it again: EEXIST
 close: ok
