@@ -14,6 +14,9 @@
 #include "bindings/neap.h"
 #include "runtime/limits.h"
 
+/* Results that a function may have: the limit of Lua's stack. */
+enum { MAX_RESULTS = 1000000 };
+
 /* ---- basic functions ---- */
 
 /* load(chunk [, name [, mode [, env]]])
@@ -198,6 +201,17 @@ static int l_move(lua_State *L) {
   return call_standard(L);
 }
 
+/* table.unpack(t [, from [, to]]). What is too much is refused at once. */
+static int l_unpack(lua_State *L) {
+  luaL_checkany(L, 1);
+  lua_Integer from = luaL_optinteger(L, 2, 1);
+  lua_Integer to =
+      lua_isnoneornil(L, 3) ? luaL_len(L, 1) : luaL_checkinteger(L, 3);
+  uint64_t n = distance(from, to);
+  neap_limits_work(L, neap_runtime_up(L), n < MAX_RESULTS ? n : 0);
+  return call_standard(L);
+}
+
 /* table.concat(t [, sep [, from [, to]]]) */
 static int l_concat(lua_State *L) {
   luaL_checkany(L, 1);
@@ -240,6 +254,7 @@ static const struct {
     {LUA_GNAME,       "require",        l_require       },
     {LUA_STRLIBNAME,  "dump",           NULL            },
     {LUA_STRLIBNAME,  "rep",            l_rep           },
+    {LUA_STRLIBNAME,  "byte",           l_of_strings    },
     {LUA_STRLIBNAME,  "pack",           l_of_strings    },
     {LUA_STRLIBNAME,  "packsize",       l_of_strings    },
     {LUA_STRLIBNAME,  "unpack",         l_of_strings    },
@@ -254,6 +269,7 @@ static const struct {
     {LUA_TABLIBNAME,  "insert",         l_insert        },
     {LUA_TABLIBNAME,  "remove",         l_remove        },
     {LUA_TABLIBNAME,  "move",           l_move          },
+    {LUA_TABLIBNAME,  "unpack",         l_unpack        },
     {LUA_TABLIBNAME,  "concat",         l_concat        },
     {LUA_OSLIBNAME,   "execute",        NULL            },
     {LUA_OSLIBNAME,   "exit",           NULL            },
