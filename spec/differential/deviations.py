@@ -20,7 +20,7 @@ RULES = {
     "X01": "a cancellation that waits when a timeout is entered is not taken for "
            "that timeout",
     "barrier": "who is cancelled at a barrier is counted out at once, not when "
-               "he runs next",
+               "he runs next, and wakes nobody for nothing",
 }
 
 
@@ -123,7 +123,7 @@ class Condition(asyncio.Condition):
     async def wait(self):
         if not self.locked():
             raise RuntimeError
-        waiter = asyncio.get_running_loop().create_future()
+        waiter = self._get_loop().create_future()
         self.release()
         try:
             self._waiters.append(waiter)
@@ -166,6 +166,7 @@ class Barrier(asyncio.Barrier):
         super().__init__(parties)
         self.gone = set()
         self.makes_waiter = False
+        self._cond = Condition()
         self._cond._get_loop = lambda: self
 
     def create_future(self):
