@@ -9,6 +9,7 @@
 #include "bindings/neap.h"
 #include "runtime/anchor.h"
 #include "runtime/callback.h"
+#include "runtime/io.h"
 #include "runtime/loop.h"
 #include "runtime/track.h"
 
@@ -99,15 +100,58 @@ static int l_track(lua_State *L) {
   return 2;
 }
 
-/* census() -> tasks pending, handles open, deadlines, whether errors are unseen
- */
+typedef struct handle_list {
+  lua_State *L; /* with a sequence of types on its top, or NULL */
+  lua_Integer count;
+} handle_list;
+
+static bool keeps_alive(const uv_handle_t *handle) {
+  return uv_is_active(handle) && uv_has_ref(handle);
+}
+
+static void add_type(handle_list *list, const uv_handle_t *handle) {
+  list->count++;
+  if (list->L != NULL) {
+    lua_pushstring(list->L, uv_handle_type_name(handle->type));
+    lua_rawseti(list->L, -2, list->count);
+  }
+}
+
+static void add_handle(uv_handle_t *handle, void *arg) {
+  if (keeps_alive(handle)) {
+    add_type(arg, handle);
+  }
+}
+
+/* Of what keeps the loop alive. */
+static lua_Integer list_handles(lua_State *L, neap_runtime *rt) {
+  handle_list list = {L, 0};
+  uv_walk(&rt->uv, add_handle, &list);
+  return list.count;
+}
+
+/* A socket that nobody reads from: libuv does not wait for it, yet it is open.
+ * curl's timer is not one. */
+static lua_Integer count_idle(neap_runtime *rt) {
+  lua_Integer count = 0;
+  for (neap_link *l = rt->io.next; l != &rt->io; l = l->next) {
+    uv_handle_t *handle = NEAP_CONTAINER_OF(l, neap_io, link)->handle;
+    count += !keeps_alive(handle) && !uv_is_closing(handle) &&
+             handle->type != UV_TIMER;
+  }
+  return count;
+}
+
+/* census() -> tasks pending, handles that keep the loop alive, deadlines,
+ * whether errors are unseen, handles that are open and idle */
 static int l_census(lua_State *L) {
   neap_runtime *rt = neap_runtime_up(L);
   lua_pushinteger(L, (lua_Integer)rt->counters.pending);
-  lua_pushinteger(L, (lua_Integer)neap_loop_handles(rt));
+  lua_pushinteger(L, rt->loop_open ? list_handles(NULL, rt) : 0);
   lua_pushinteger(L, (lua_Integer)neap_clock_count(&rt->clock));
   lua_pushboolean(L, !neap_list_empty(&rt->failed));
-  return 4;
+  lua_pushinteger(L, count_idle(rt));
+  return 5;
 }
 
 /* unseen() -> sequence, any
@@ -149,24 +193,13 @@ static int l_timers(lua_State *L) {
   return 1;
 }
 
-typedef struct handle_list {
-  lua_State *L;
-  lua_Integer count;
-} handle_list;
-
-static void add_handle(uv_handle_t *handle, void *arg) {
-  handle_list *list = arg;
-  if (uv_is_active(handle) && uv_has_ref(handle)) {
-    lua_pushstring(list->L, uv_handle_type_name(handle->type));
-    lua_rawseti(list->L, -2, ++list->count);
-  }
-}
-
 /* handles() -> sequence of the types of open handles: "tcp". */
 static int l_handles(lua_State *L) {
-  handle_list list = {L, 0};
+  neap_runtime *rt = neap_runtime_up(L);
   lua_createtable(L, 0, 0);
-  uv_walk(&neap_runtime_up(L)->uv, add_handle, &list);
+  if (rt->loop_open) {
+    list_handles(L, rt);
+  }
   return 1;
 }
 

@@ -118,6 +118,54 @@ ok 8 - next
     end)
   end
 
+  for _, runner in ipairs(RUNNERS) do
+    it("are handles of the system, too (" .. runner .. ")", function()
+      local folder <close> = suite { ["handles_spec.lua"] = [[
+local neap = require "neap"
+local net, process, fs = require "neap.net", require "neap.process", require "neap.fs"
+local kept = {}
+local function nothing() end
+local function echo(stream) stream:write((stream:read())) end
+it("a server", function() net.listen("127.0.0.1", 0, nothing) end)
+it("a socket that waits for nothing", function()
+  local server <close> = net.listen("127.0.0.1", 0, echo)
+  kept[1] = net.connect(server:sockname())
+  kept[1]:write "x"
+  assert.are.equal("x", kept[1]:read())
+end)
+it("datagrams", function() kept[2] = net.udp("127.0.0.1", 0) end)
+it("a child", function() process.spawn { "sleep", "100" } end)
+it("a watch", function() kept[4] = fs.watch "." end)
+it("a signal", function() require "neap.signal".on("SIGUSR1", nothing) end)
+it("a timer of luv's", function() kept[3] = neap.uv().new_timer() kept[3]:start(1e8, 0, nothing) end)
+it("nothing", function()
+  kept[3]:close()
+  net.udp("127.0.0.1", 0) -- the collector closes it
+  kept[4] = require "neap.stdio".stdout
+  kept[4]:write "# written\n"
+  local server <close> = net.listen("127.0.0.1", 0, echo)
+  local stream <close> = net.connect(server:sockname())
+  process.run { "true" }
+end)
+]] }
+      local result = folder:run(runner, "-o", "TAP")
+      local left = leaks_of(result.text:gsub("\n# ", "\n"):gsub("\n(n?o?t? ?ok)", "\n\n%1"))
+      for i, text in ipairs(left) do
+        left[i] = text:gsub("127.0.0.1:%d+", "ADDRESS"):gsub("0x%x+", "0x")
+          :gsub('  <Task "Task%-N" pending[^\n]*\n', "")
+      end
+      local at = ", created at ./handles_spec.lua:"
+      assert.are.equal(7, #left)
+      for i, line in ipairs { 6, 9, 13, 14, 15, 16 } do
+        assert.matches(at .. line, left[i], 1, true)
+      end
+      assert.are.equal("  a child process" .. at .. "14", left[4])
+      assert.matches("  an open handle, which could not be closed: timer", left[7], 1, true)
+      assert.matches("\nok 8 %- nothing\n1..8", result.text)
+      assert.are.equal(1, result.code)
+    end)
+  end
+
   it("of a test that fails anyway are only ended", function()
     local folder <close> = suite { ["failing_spec.lua"] = [[
 local neap = require "neap"

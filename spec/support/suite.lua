@@ -55,6 +55,8 @@ return function(files)
   shell("rm " .. path)
   shell("mkdir " .. path)
   for name, text in pairs(files) do
+    local inner = name:match "^(.*)/"
+    if inner then shell(("mkdir -p %s/%s"):format(path, inner)) end
     local file <close> = assert(io.open(path .. "/" .. name, "w"))
     assert(file:write(text))
   end

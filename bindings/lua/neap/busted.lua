@@ -29,8 +29,9 @@ local function set_option(text)
   local name, value = text:match "^%-*([%w-]+)=?(.*)$"
   if SWITCHES[name] and value == "" then
     options[SWITCHES[name]] = true
-  elseif name == "test-timeout" and tonumber(value) then
+  elseif name == "test-timeout" then
     options.timeout = tonumber(value)
+      or error("neap.busted: --test-timeout takes a number of seconds", 0)
   else
     error(("neap.busted: '%s' is no option of it"):format(text), 0)
   end
@@ -122,10 +123,10 @@ local function leave_context(element)
   busted.context.pop()
 end
 
---- Ends a body that does not end. True if it can be left.
-local function end_body(task)
+--- Ends a body that does not end.
+local function end_body(task, why)
   if not task:done() then
-    task:cancel "the time limit of the test"
+    task:cancel(why)
     drive(GRACE, task)
   end
   internal.abandon(task)
@@ -154,7 +155,9 @@ local function run_body(descriptor, run, element)
     results = table.pack(standard.safe(descriptor, run, element))
   end)
   late = how == "late" and late_tree() or nil
-  if how ~= "done" then end_body(task) end
+  if how ~= "done" then
+    end_body(task, how == "late" and "the time limit of the test" or "interrupted")
+  end
   if not results then leave_context(element) end
   local status, message = verdict(element, task, results, late)
   body, late = nil, nil

@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- leaks.lua - what a test has left behind: found, named and ended, for neap.busted.
 --
--- A mark is what there was before: { tasks =, timers =, locks =, handles =, reports = }.
+-- A mark is what there was before: { tasks =, timers =, locks =, alive =, idle = }.
 local neap, internal = ...
 
 local census, unseen = internal.census, internal.unseen
@@ -31,12 +31,13 @@ end
 local NONE = {}
 
 local function mark()
-  local tasks, handles, deadlines = census()
+  local tasks, alive, deadlines, _, idle = census()
   return {
     tasks = tasks > 0 and set_of(neap.all_tasks()) or NONE,
     timers = deadlines > 0 and set_of(internal.timers()) or NONE,
     locks = next(objects) and held_locks() or NONE,
-    handles = handles,
+    alive = alive,
+    idle = idle,
   }
 end
 
@@ -121,39 +122,73 @@ local function end_locks(locks)
   end
 end
 
-local function open_handles()
-  local _, handles = census()
-  return handles
+local function alive_handles()
+  local _, alive = census()
+  return alive
 end
 
---- Closes what can be closed, and names what was open.
-local function end_handles(lines, before)
+local function idle_handles()
+  local _, _, _, _, idle = census()
+  return idle
+end
+
+--- How to name an object that may hold handles, and how to end it; or nil.
+local function end_of(object)
+  local known, close, stop = pcall(function() return object.close, object.stop end)
+  if not known then return end
+  if type(close) == "function" then return tostring(object), function() close(object) end end
+  if internal.type_name(object) == "neap.Child" then
+    return "a child process", function()
+      stop(object, 0)
+      object:wait()
+    end
+  end
+end
+
+--- The standard streams stay open, once they are.
+local function is_standard(object)
+  local stdio = package.loaded["neap.stdio"]
+  return stdio and (object == rawget(stdio, "stdin") or object == rawget(stdio, "stdout")
+    or object == rawget(stdio, "stderr"))
+end
+
+--- Ends objects until there are no more than `most` handles, and names those that had one.
+local function end_objects(lines, count, most)
   local closable = {}
   for object, place in pairs(objects) do
-    local known, close = pcall(function() return object.close end)
-    if known and type(close) == "function" then
-      closable[#closable + 1] = { object = object, text = tostring(object), place = place }
+    local text, close = end_of(object)
+    if text and not is_standard(object) then
+      closable[#closable + 1] = { text = text, close = close, place = place }
     end
   end
   for _, entry in ipairs(closable) do
-    local open = open_handles()
-    if open <= before.handles then return end
-    internal.drive(GRACE, function() pcall(entry.object.close, entry.object) end)
-    if open_handles() < open then
+    local open = count()
+    if open <= most then return end
+    internal.drive(GRACE, function() pcall(entry.close) end)
+    if count() < open then
       lines[#lines + 1] = ("%s, created at %s"):format(entry.text, entry.place)
     end
   end
+end
+
+local function end_handles(lines, before)
+  end_objects(lines, alive_handles, before.alive)
   local types = internal.handles()
-  for i = before.handles + 1, #types do
-    lines[#lines + 1] = ("an open handle: %s"):format(types[i])
+  for i = before.alive + 1, #types do
+    lines[#lines + 1] = ("an open handle, which could not be closed: %s"):format(types[i])
+  end
+  if idle_handles() > before.idle then
+    collectgarbage() -- what nobody has any more closes itself
+    end_objects(lines, idle_handles, before.idle)
   end
 end
 
 --- Cheap: most tests leave nothing.
 local function nothing_new(before)
-  local tasks, handles, deadlines, failed = census()
-  local more = tasks > 0 or handles > before.handles or deadlines > 0 or failed
-  return not more and not reports[1] and not next(objects), tasks > 0 or handles > before.handles
+  local tasks, alive, deadlines, failed, idle = census()
+  local open = alive > before.alive or idle > before.idle
+  local more = tasks > 0 or open or deadlines > 0 or failed
+  return not more and not reports[1] and not next(objects), tasks > 0 or open
 end
 
 --- Lets those who are ready run; then names and ends what is there beyond `before`.
@@ -170,7 +205,9 @@ local function sweep(before)
   end_tasks(left)
   for _, handle in ipairs(timers) do handle:cancel() end
   end_locks(locks)
-  if open_handles() > before.handles then end_handles(lines, before) end
+  if alive_handles() > before.alive or idle_handles() > before.idle then
+    end_handles(lines, before)
+  end
   add_errors(lines)
   return lines
 end

@@ -18,7 +18,7 @@ local function split(arguments)
     local word = arguments[i]
     if word == "--test-timeout" then
       i = i + 1
-      own[#own + 1] = ("%s=%s"):format(word, arguments[i])
+      own[#own + 1] = ("%s=%s"):format(word, arguments[i] or "")
     elseif word == "--virtual-clock" or word == "--shuffle-tasks"
       or word:find "^%-%-test%-timeout=" then
       own[#own + 1] = word
