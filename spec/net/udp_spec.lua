@@ -2,6 +2,7 @@
 local neap = require "neap"
 local net = require "neap.net"
 local in_loop = require "spec.support.loop"
+local in_order = require "spec.support.order"
 
 local function error_of(fn, ...)
   local ok, err = pcall(fn, ...)
@@ -70,7 +71,7 @@ describe("net.udp", function()
     assert.are.equal("EISCONN", code_of(a.connect, a, "127.0.0.1", 1))
   end))
 
-  it("receivers are served in their order; a cancelled one loses nothing", in_loop(function()
+  it("receivers are served in their order; a cancelled one loses nothing", in_order(function()
     local a <close> = net.udp("127.0.0.1", 0)
     local b <close> = net.udp("127.0.0.1", 0)
     local first = neap.create_task(b.receive, b)
