@@ -137,7 +137,7 @@ it("datagrams", function() kept[2] = net.udp("127.0.0.1", 0) end)
 it("a child", function() process.spawn { "sleep", "100" } end)
 it("a watch", function() kept[4] = fs.watch "." end)
 it("a signal", function() require "neap.signal".on("SIGUSR1", nothing) end)
-it("a timer of luv's", function() kept[3] = neap.uv().new_timer() kept[3]:start(1e8, 0, nothing) end)
+it("a timer", function() kept[3] = neap.uv().new_timer() kept[3]:start(1e8, 0, nothing) end)
 it("nothing", function()
   kept[3]:close()
   net.udp("127.0.0.1", 0) -- the collector closes it

@@ -123,6 +123,8 @@ local function leave_context(element)
   busted.context.pop()
 end
 
+local REASONS = { late = "the time limit of the test", stopped = "interrupted" }
+
 --- Ends a body that does not end.
 local function end_body(task, why)
   if not task:done() then
@@ -155,9 +157,7 @@ local function run_body(descriptor, run, element)
     results = table.pack(standard.safe(descriptor, run, element))
   end)
   late = how == "late" and late_tree() or nil
-  if how ~= "done" then
-    end_body(task, how == "late" and "the time limit of the test" or "interrupted")
-  end
+  if how ~= "done" then end_body(task, REASONS[how]) end
   if not results then leave_context(element) end
   local status, message = verdict(element, task, results, late)
   body, late = nil, nil
