@@ -330,14 +330,18 @@ static void on_grace_over(uv_timer_t *timer) {
 }
 
 /* child:stop(grace): SIGTERM, and SIGKILL when it has not ended after so many
- * seconds of real time. */
+ * seconds of real time.
+ * raises  OSError, EPERM for one that has become another user's. */
 static int l_stop(lua_State *L) {
   child *c = check_child(L);
   double grace = neap_check_seconds(L, 2);
   if (!is_open(c)) {
     return 0;
   }
-  uv_process_kill(&c->process, grace > 0 ? SIGTERM : SIGKILL);
+  int err = uv_process_kill(&c->process, grace > 0 ? SIGTERM : SIGKILL);
+  if (err != 0 && err != UV_ESRCH) {
+    return neap_raise_os_error(L, c->rt, err, "kill", NULL);
+  }
   if (grace > 0 && !c->timed) {
     uint64_t ns = neap_clock_from_seconds(grace);
     uv_timer_init(&c->rt->uv, &c->timer); /* cannot fail */

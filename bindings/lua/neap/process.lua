@@ -137,11 +137,12 @@ local function stop_and_reap(child, grace)
   return interruption
 end
 
---- At the end of a block: ends the process, if it still runs, and waits for that.
+--- At the end of a block: ends the process, if it still runs, and waits for that; one that
+--- cannot be ended, such as another user's, is left.
 function Process:__close()
-  local interruption
+  local _, interruption
   if not self._child:ended() then
-    interruption = stop_and_reap(self._child, self._grace)
+    _, interruption = pcall(stop_and_reap, self._child, self._grace)
   end
   close_streams(self)
   if interruption ~= nil then error(interruption, 0) end
