@@ -316,6 +316,8 @@ local function new_server(listeners, handler, options)
   server.idle:set()
   for i, listener in ipairs(listeners) do
     server.acceptors[i] = neap.create_task(accept_all, server, listener)
+    -- However that ends, by somebody who cancels all tasks say: nobody may connect and wait.
+    server.acceptors[i]:add_done_callback(function() server:close() end)
   end
   return server
 end
