@@ -2,16 +2,21 @@
 /* host.c - one scenario after the other, with something going wrong at each of
  * its points in turn. `./dev sweep` builds and runs it.
  *
- *   sweep MODE FILE [FIRST STEP]   every scenario of FILE; of each, the points
- *                                  FIRST, FIRST + STEP, ...; with a STEP, of
- *                                  every sixth scenario
+ *   sweep MODE FILE [FIRST STEP]   every scenario of FILE; of each, every point;
+ *                                  with a STEP, every STEPth of every 24th
+ *                                  scenario; which ones, FIRST says
+ *   sweep MODE FILE POINT NAME     one point of the scenario NAME; 0: all
  *
- * A point is an allocation (lua-once, lua-on, c-once, c-on), a suspension
- * (cancel, cancel-parked, interrupt, stop) or a seed (shuffle); plain and
- * collect are one run each. A child process runs the points; when it dies, the
- * point it was at is known. After each run: the runtime works, and every byte,
- * task, timer and descriptor is given back. */
+ * A point is an allocation (lua-once, lua-on, c-once, c-on), a system call and
+ * a way in which it can fail (calls-once, calls-on), a suspension (cancel,
+ * cancel-parked, interrupt, stop) or a seed (shuffle); plain and collect are
+ * one run each. A child process runs the points; when it dies, the point it was
+ * at is known. After each run: the runtime works, and every byte, task, timer,
+ * descriptor and child is given back. */
 #include <dirent.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,10 +32,18 @@
 #include "runtime/neap.h"
 #include "runtime/task.h"
 #include "runtime/wait.h"
+#include "spec/sweep/points.h"
 
-enum { SECONDS_PER_RUN = 60, SEEDS = 40, SCENARIO_STEP = 6 };
+enum { SECONDS_PER_RUN = 20, SEEDS = 40, SCENARIO_STEP = 24, MANY = 250 };
 
-typedef enum mode_kind { ONCE, LUA_FAILS, C_FAILS, COLLECT, WAITS } mode_kind;
+typedef enum mode_kind {
+  ONCE,
+  LUA_FAILS,
+  C_FAILS,
+  CALL_FAILS,
+  COLLECT,
+  WAITS
+} mode_kind;
 
 typedef struct mode {
   const char *name;
@@ -42,46 +55,46 @@ typedef struct mode {
 enum { CANCEL, CANCEL_PARKED, INTERRUPT, STOP, SHUFFLE };
 
 static const mode modes[] = {
-    {"plain",         ONCE,      false, 0            },
-    {"lua-once",      LUA_FAILS, false, 0            },
-    {"lua-on",        LUA_FAILS, true,  0            },
-    {"c-once",        C_FAILS,   false, 0            },
-    {"c-on",          C_FAILS,   true,  0            },
-    {"collect",       COLLECT,   false, 0            },
-    {"cancel",        WAITS,     false, CANCEL       },
-    {"cancel-parked", WAITS,     false, CANCEL_PARKED},
-    {"interrupt",     WAITS,     false, INTERRUPT    },
-    {"stop",          WAITS,     false, STOP         },
-    {"shuffle",       ONCE,      false, SHUFFLE      },
-    {NULL,            ONCE,      false, 0            },
+    {"plain",         ONCE,       false, 0            },
+    {"lua-once",      LUA_FAILS,  false, 0            },
+    {"lua-on",        LUA_FAILS,  true,  0            },
+    {"c-once",        C_FAILS,    false, 0            },
+    {"c-on",          C_FAILS,    true,  0            },
+    {"calls-once",    CALL_FAILS, false, 0            },
+    {"calls-on",      CALL_FAILS, true,  0            },
+    {"collect",       COLLECT,    false, 0            },
+    {"cancel",        WAITS,      false, CANCEL       },
+    {"cancel-parked", WAITS,      false, CANCEL_PARKED},
+    {"interrupt",     WAITS,      false, INTERRUPT    },
+    {"stop",          WAITS,      false, STOP         },
+    {"shuffle",       ONCE,       false, SHUFFLE      },
+    {NULL,            ONCE,       false, 0            },
 };
 
-/* What a child tells its parent. */
-typedef struct progress {
-  long point;
-  long total; /* points that the scenario has */
-  char failure[400];
-} progress;
-
 static const mode *how;
-static progress *shared;
+progress *sweep_shared;
 static bool armed;
-static long point; /* where it goes wrong, from 1; 0: nowhere */
-static long seen;  /* points so far */
+static long point;       /* where it goes wrong, from 1; 0: nowhere */
+static atomic_long seen; /* points so far */
 static bool refused;
 static size_t lua_bytes;
+static neap_runtime *volatile under_way;
 
 static void fail(const char *what, const char *detail) {
-  if (shared->failure[0] == '\0') {
-    snprintf(shared->failure, sizeof shared->failure, "%s %s", what, detail);
+  if (sweep_shared->failure[0] == '\0') {
+    snprintf(sweep_shared->failure, sizeof sweep_shared->failure, "%s %s", what,
+             detail);
   }
 }
 
 /* ---- points ---- */
 
 static bool is_here(void) {
-  seen++;
-  return point != 0 && (seen == point || (how->from_there_on && seen > point));
+  long n = atomic_fetch_add(&seen, 1) + 1;
+  if (how->kind == LUA_FAILS && n == point + 1) {
+    return point != 0; /* Lua has collected, and asks again */
+  }
+  return point != 0 && (n == point || (how->from_there_on && n > point));
 }
 
 static bool refuse(mode_kind kind, size_t osize, size_t nsize) {
@@ -119,6 +132,10 @@ static void *c_allocate(void *ud, void *ptr, size_t osize, size_t nsize) {
     return NULL;
   }
   return realloc(ptr, nsize);
+}
+
+static void *library_allocate(void *ptr, size_t size) {
+  return refuse(C_FAILS, 0, size) ? NULL : realloc(ptr, size);
 }
 
 static neap_task *parked;
@@ -191,8 +208,10 @@ static int count_descriptors(void) {
 
 /* The function on the top as a main task; its error is the value on the top. */
 static int l_run(lua_State *L) {
-  lua_pushinteger(L, neap_run_main(L, 0));
-  return 1;
+  int status = (int)neap_run_main(L, 0);
+  lua_settop(L, 1);
+  lua_pushinteger(L, status);
+  return 2;
 }
 
 static const char prelude[] =
@@ -225,14 +244,15 @@ static int run_function(lua_State *L, int index) {
   lua_pushcfunction(L, l_run);
   lua_pushvalue(L, index);
   /* A C function of its own, so that raising reaches nobody else. */
-  int status = lua_pcall(L, 1, 1, 0);
+  int status = lua_pcall(L, 1, 2, 0);
   return status == LUA_OK ? (int)lua_tointeger(L, -1) : -1;
 }
 
 static void check_runtime(lua_State *L, int status) {
   char text[200];
   if (how->kind == ONCE && status != NEAP_RUN_OK) {
-    fail("the scenario failed", "");
+    snprintf(text, sizeof text, "%s", luaL_tolstring(L, 5, NULL));
+    fail("the scenario failed:", text);
   }
   if (status != NEAP_RUN_INTERRUPTED) { /* then they are left */
     lua_settop(L, 4);
@@ -251,6 +271,7 @@ static void check_runtime(lua_State *L, int status) {
 
 static int l_open(lua_State *L) {
   luaL_requiref(L, "neap", luaopen_neap, 0);
+  sweep_open_threads(L);
   return 0;
 }
 
@@ -271,29 +292,109 @@ static int l_prepare(lua_State *L) {
   return 4;
 }
 
-static void close_state(lua_State *L, int descriptors) {
-  lua_close(L);
-  if (lua_bytes != 0 || neap_alloc_bytes() != 0) {
-    char text[100];
-    snprintf(text, sizeof text, "%zu of Lua, %zu of C", lua_bytes,
-             neap_alloc_bytes());
-    fail("bytes left:", text);
+/* Children that run must not be left, nor such as have ended and nobody has
+ * asked; unless the run was stopped, which asks nobody, or they could not be
+ * ended. */
+static void check_children(void) {
+  bool may_be = (how->kind == WAITS && how->action == STOP) ||
+                strncmp(sweep_shared->what, "kill:", 5) == 0;
+  pid_t child;
+  while ((child = waitpid(-1, NULL, may_be ? 0 : WNOHANG)) > 0) {
+    if (!may_be) {
+      fail("a child that was not reaped", "");
+    }
   }
-  if (count_descriptors() != descriptors) {
-    fail("descriptors left", "");
+  if (child == 0) {
+    fail("a child that runs", "");
   }
 }
 
-static void run_point(const char *file, const char *name, long at) {
-  int descriptors = count_descriptors();
-  lua_bytes = 0;
+/* What the first run has made for good is no loss. */
+static int descriptors_before;
+static size_t bytes_before;
+
+static void close_state(lua_State *L) {
+  under_way = NULL;
+  lua_close(L);
+  size_t bytes = neap_alloc_bytes() - bytes_before;
+  if (lua_bytes != 0 || bytes != 0) {
+    char text[100];
+    snprintf(text, sizeof text, "%zu of Lua, %zu of C", lua_bytes, bytes);
+    fail("bytes left:", text);
+  }
+  if (count_descriptors() != descriptors_before) {
+    fail("descriptors left", "");
+  }
+  check_children();
+}
+
+static void arm(long at, bool opening) {
+  atomic_store(&seen, 0);
+  point = at;
+  refused = false;
+  armed = true;
+  if (how->kind == CALL_FAILS) {
+    sweep_calls_arm(at, how->from_there_on, opening);
+  }
+}
+
+static void disarm(void) {
+  armed = false;
+  sweep_calls_disarm();
+}
+
+/* A prepared state, or NULL: it had none, which `may_fail` allows. */
+static lua_State *open_state(const char *file, const char *name,
+                             bool may_fail) {
   lua_State *L = lua_newstate(lua_allocate, NULL);
+  if (L == NULL) {
+    return NULL;
+  }
   lua_pushcfunction(L, l_prepare);
   lua_pushstring(L, file);
   lua_pushstring(L, name);
-  if (lua_pcall(L, 2, 4, 0) != LUA_OK) {
+  if (lua_pcall(L, 2, 4, 0) == LUA_OK) {
+    return L;
+  }
+  disarm();
+  if (!may_fail) {
     fail("cannot prepare:", lua_tostring(L, -1));
-    lua_close(L);
+  }
+  close_state(L);
+  return NULL;
+}
+
+static int reserved_fd;
+
+static void on_poll_closed(uv_handle_t *handle) {
+  close(reserved_fd);
+  free(handle);
+}
+
+/* Has libuv make room for as many descriptors as a scenario may need: without
+ * memory for that it aborts (maybe_resize in core.c). */
+static void reserve_watchers(neap_runtime *rt) {
+  uv_poll_t *handle = malloc(sizeof *handle);
+  int fd = fcntl(0, F_DUPFD_CLOEXEC, MANY);
+  if (handle == NULL || fd < 0 || uv_poll_init(&rt->uv, handle, fd) != 0) {
+    perror("sweep");
+    exit(2);
+  }
+  uv_poll_start(handle, UV_READABLE, NULL);
+  uv_poll_stop(handle);
+  reserved_fd = fd;
+  uv_close((uv_handle_t *)handle, on_poll_closed);
+}
+
+static void run_point(const char *file, const char *name, long at) {
+  bool opening = strcmp(name, "the runtime opens") == 0;
+  lua_bytes = 0;
+  if (opening) {
+    arm(at, opening);
+  }
+  lua_State *L = open_state(file, name, opening && at != 0);
+  if (L == NULL) {
+    disarm();
     return;
   }
   if (how->kind == ONCE && how->action == SHUFFLE) {
@@ -301,15 +402,21 @@ static void run_point(const char *file, const char *name, long at) {
     lua_pushinteger(L, at);
     lua_call(L, 1, 0);
   }
-  seen = 0;
-  point = at;
-  refused = false;
-  armed = true;
+  under_way = neap_runtime_of(L);
+  if (!opening) {
+    if (how->kind == C_FAILS) {
+      reserve_watchers(under_way);
+    }
+    arm(at, opening);
+  }
   int status = run_function(L, 1);
-  armed = false;
-  shared->total = seen;
+  disarm();
+  if (at == 0) {
+    sweep_shared->total =
+        how->kind == CALL_FAILS ? sweep_calls_total() : atomic_load(&seen);
+  }
   check_runtime(L, status);
-  close_state(L, descriptors);
+  close_state(L);
 }
 
 /* ---- all points ---- */
@@ -317,10 +424,54 @@ static void run_point(const char *file, const char *name, long at) {
 void __attribute__((weak)) __lsan_do_leak_check(void);
 void __attribute__((weak)) __gcov_dump(void); /* ./dev coverage */
 
+/* Standard input that is at its end, output that goes nowhere. Signals that
+ * come when nobody waits for them any more do nothing. */
+static void redirect(void) {
+  int ends[2];
+  int nowhere = open("/dev/null", O_WRONLY);
+  if (nowhere < 0 || pipe(ends) != 0 || dup2(ends[0], 0) < 0 ||
+      dup2(nowhere, 1) < 0) {
+    perror("sweep");
+    exit(2);
+  }
+  close(ends[0]);
+  close(ends[1]);
+  close(nowhere);
+  signal(SIGUSR1, SIG_IGN);
+  signal(SIGUSR2, SIG_IGN);
+}
+
+/* Has everything loaded and started that is for the whole process. */
+static void warm_up(const char *file, const char *name) {
+  lua_State *L = open_state(file, name, false);
+  if (L != NULL) {
+    run_function(L, 1);
+    run_function(L, 2);
+    lua_close(L);
+  }
+  descriptors_before = count_descriptors();
+  bytes_before = neap_alloc_bytes();
+}
+
+static void on_alarm(int number) {
+  (void)number;
+  if (under_way == NULL) {
+    _exit(124);
+  }
+  neap_interrupt(under_way, NEAP_DUMP); /* tells which tasks wait for what */
+  under_way = NULL;
+  alarm(2);
+}
+
 static void run_points(const char *file, const char *name, long from, long step,
                        long to) {
-  for (long at = from; at <= to && shared->failure[0] == '\0'; at += step) {
-    shared->point = at;
+  signal(SIGALRM, on_alarm);
+  alarm(SECONDS_PER_RUN);
+  redirect();
+  warm_up(file, name);
+  for (long at = from; at <= to && sweep_shared->failure[0] == '\0';
+       at += step) {
+    sweep_shared->point = at;
     alarm(SECONDS_PER_RUN);
     run_point(file, name, at);
   }
@@ -330,11 +481,11 @@ static void run_points(const char *file, const char *name, long from, long step,
 static bool run_child(const char *file, const char *name, long from, long step,
                       long to) {
   fflush(stdout);
-  shared->failure[0] = '\0';
+  sweep_shared->failure[0] = '\0';
   pid_t child = fork();
   if (child == 0) {
     run_points(file, name, from, step, to);
-    if (__lsan_do_leak_check != NULL) {
+    if (__lsan_do_leak_check != NULL && to > 0) {
       __lsan_do_leak_check();
     }
     if (__gcov_dump != NULL) {
@@ -344,11 +495,12 @@ static bool run_child(const char *file, const char *name, long from, long step,
   }
   int status = 0;
   waitpid(child, &status, 0);
-  if (status == 0 && shared->failure[0] == '\0') {
+  if (status == 0 && sweep_shared->failure[0] == '\0') {
     return true;
   }
-  printf("FAILED %s %s %s at %ld: %s (status %d, signal %d)\n", how->name, file,
-         name, shared->point, shared->failure, WEXITSTATUS(status),
+  printf("FAILED %s %s '%s' at %ld (%s): %s (status %d, signal %d)\n",
+         how->name, file, name, sweep_shared->point, sweep_shared->what,
+         sweep_shared->failure, WEXITSTATUS(status),
          WIFSIGNALED(status) ? WTERMSIG(status) : 0);
   return false;
 }
@@ -359,14 +511,14 @@ static long run_scenario(const char *file, const char *name, long first,
     ++*failures;
     return 0;
   }
-  long total = shared->total;
+  long total = sweep_shared->total;
   if (how->kind == ONCE) {
     total = how->action == SHUFFLE ? SEEDS : 0;
   } else if (how->kind == COLLECT) {
     return 1;
   }
   long runs = total == 0 ? 1 : (total - first) / step + 1;
-  for (long at = first; at <= total; at = shared->point + step) {
+  for (long at = first; at <= total; at = sweep_shared->point + step) {
     if (run_child(file, name, at, step, total)) {
       break;
     }
@@ -397,9 +549,25 @@ static int push_names(lua_State *L, const char *file) {
   return n;
 }
 
+/* One point, or all of them. */
+static int run_one(const char *file, const char *name, long at) {
+  long failures = 0;
+  long runs = 1;
+  if (at == 0) {
+    runs = run_scenario(file, name, 1, 1, &failures);
+  } else {
+    failures =
+        !run_child(file, name, 0, 1, 0) || !run_child(file, name, at, 1, at);
+    printf("%ld of %ld: %s\n", at, sweep_shared->total, sweep_shared->what);
+  }
+  printf("%s '%s', %ld points, %ld failures\n", how->name, name, runs,
+         failures);
+  return failures == 0 ? 0 : 1;
+}
+
 int main(int argc, char **argv) {
   if (argc < 3) {
-    fprintf(stderr, "usage: sweep MODE FILE [FIRST STEP]\n");
+    fprintf(stderr, "usage: sweep MODE FILE [FIRST STEP | POINT NAME]\n");
     return 2;
   }
   for (how = modes; how->name != NULL && strcmp(how->name, argv[1]) != 0;) {
@@ -407,11 +575,15 @@ int main(int argc, char **argv) {
   }
   long first = argc > 3 ? atol(argv[3]) : 1;
   long step = argc > 4 ? atol(argv[4]) : 1;
-  shared = mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE,
-                MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-  if (how->name == NULL || shared == MAP_FAILED ||
+  sweep_shared = mmap(NULL, sizeof *sweep_shared, PROT_READ | PROT_WRITE,
+                      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  if (how->name == NULL || sweep_shared == MAP_FAILED ||
       neap_set_allocator(c_allocate, NULL) != 0) {
     return 2;
+  }
+  sweep_libraries_hook(library_allocate);
+  if (argc > 4 && step == 0) {
+    return run_one(argv[2], argv[4], first);
   }
   lua_State *L = luaL_newstate();
   luaL_openlibs(L);
@@ -431,7 +603,8 @@ int main(int argc, char **argv) {
   /* Of a part of the points, a part of the scenarios. */
   long every = step > 1 ? SCENARIO_STEP : 1;
   for (long i = (first - 1) % every; i < n; i += every) {
-    runs += run_scenario(argv[2], names[i], first, step, &failures);
+    runs += run_scenario(argv[2], names[i], (first - 1) % step + 1, step,
+                         &failures);
   }
   printf("%s %ld scenarios, %ld points, %ld failures\n", how->name,
          (n - (first - 1) % every + every - 1) / every, runs, failures);
