@@ -13,8 +13,6 @@
  * one run each. A child process runs the points; when it dies, the point it was
  * at is known. After each run: the runtime works, and every byte, task, timer,
  * descriptor and child is given back. */
-#include <dirent.h>
-#include <fcntl.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -34,7 +32,7 @@
 #include "runtime/wait.h"
 #include "spec/sweep/points.h"
 
-enum { SECONDS_PER_RUN = 20, SEEDS = 40, SCENARIO_STEP = 24, MANY = 250 };
+enum { SECONDS_PER_RUN = 20, SEEDS = 40, SCENARIO_STEP = 24 };
 
 typedef enum mode_kind {
   ONCE,
@@ -194,18 +192,6 @@ int __wrap_neap_yield(lua_State *L, neap_task *task, const neap_wait_kind *kind,
 
 /* ---- one run ---- */
 
-static int count_descriptors(void) {
-  int count = 0;
-  DIR *dir = opendir("/proc/self/fd");
-  if (dir != NULL) {
-    while (readdir(dir) != NULL) {
-      count++;
-    }
-    closedir(dir);
-  }
-  return count;
-}
-
 /* The function on the top as a main task; its error is the value on the top. */
 static int l_run(lua_State *L) {
   int status = (int)neap_run_main(L, 0);
@@ -322,7 +308,7 @@ static void close_state(lua_State *L) {
     snprintf(text, sizeof text, "%zu of Lua, %zu of C", lua_bytes, bytes);
     fail("bytes left:", text);
   }
-  if (count_descriptors() != descriptors_before) {
+  if (sweep_count_descriptors() != descriptors_before) {
     fail("descriptors left", "");
   }
   check_children();
@@ -364,28 +350,6 @@ static lua_State *open_state(const char *file, const char *name,
   return NULL;
 }
 
-static int reserved_fd;
-
-static void on_poll_closed(uv_handle_t *handle) {
-  close(reserved_fd);
-  free(handle);
-}
-
-/* Has libuv make room for as many descriptors as a scenario may need: without
- * memory for that it aborts (maybe_resize in core.c). */
-static void reserve_watchers(neap_runtime *rt) {
-  uv_poll_t *handle = malloc(sizeof *handle);
-  int fd = fcntl(0, F_DUPFD_CLOEXEC, MANY);
-  if (handle == NULL || fd < 0 || uv_poll_init(&rt->uv, handle, fd) != 0) {
-    perror("sweep");
-    exit(2);
-  }
-  uv_poll_start(handle, UV_READABLE, NULL);
-  uv_poll_stop(handle);
-  reserved_fd = fd;
-  uv_close((uv_handle_t *)handle, on_poll_closed);
-}
-
 static void run_point(const char *file, const char *name, long at) {
   bool opening = strcmp(name, "the runtime opens") == 0;
   lua_bytes = 0;
@@ -405,7 +369,7 @@ static void run_point(const char *file, const char *name, long at) {
   under_way = neap_runtime_of(L);
   if (!opening) {
     if (how->kind == C_FAILS) {
-      reserve_watchers(under_way);
+      sweep_reserve_watchers(&under_way->uv);
     }
     arm(at, opening);
   }
@@ -424,23 +388,6 @@ static void run_point(const char *file, const char *name, long at) {
 void __attribute__((weak)) __lsan_do_leak_check(void);
 void __attribute__((weak)) __gcov_dump(void); /* ./dev coverage */
 
-/* Standard input that is at its end, output that goes nowhere. Signals that
- * come when nobody waits for them any more do nothing. */
-static void redirect(void) {
-  int ends[2];
-  int nowhere = open("/dev/null", O_WRONLY);
-  if (nowhere < 0 || pipe(ends) != 0 || dup2(ends[0], 0) < 0 ||
-      dup2(nowhere, 1) < 0) {
-    perror("sweep");
-    exit(2);
-  }
-  close(ends[0]);
-  close(ends[1]);
-  close(nowhere);
-  signal(SIGUSR1, SIG_IGN);
-  signal(SIGUSR2, SIG_IGN);
-}
-
 /* Has everything loaded and started that is for the whole process. */
 static void warm_up(const char *file, const char *name) {
   lua_State *L = open_state(file, name, false);
@@ -449,7 +396,7 @@ static void warm_up(const char *file, const char *name) {
     run_function(L, 2);
     lua_close(L);
   }
-  descriptors_before = count_descriptors();
+  descriptors_before = sweep_count_descriptors();
   bytes_before = neap_alloc_bytes();
 }
 
@@ -467,7 +414,7 @@ static void run_points(const char *file, const char *name, long from, long step,
                        long to) {
   signal(SIGALRM, on_alarm);
   alarm(SECONDS_PER_RUN);
-  redirect();
+  sweep_redirect();
   warm_up(file, name);
   for (long at = from; at <= to && sweep_shared->failure[0] == '\0';
        at += step) {

@@ -7,6 +7,7 @@
 #include <stddef.h>
 
 #include <lua.h>
+#include <uv.h>
 
 enum { MAX_CALLS_COUNTED = 20000 };
 
@@ -37,6 +38,18 @@ long sweep_calls_total(void);
 /* Has them go through `allocator`, whose blocks are of malloc; before any of
  * them is used. */
 void sweep_libraries_hook(void *(*allocator)(void *ptr, size_t size));
+
+/* ---- process.c: descriptors and streams ---- */
+
+int sweep_count_descriptors(void);
+
+/* Has libuv make room for as many descriptors as a scenario may need: without
+ * memory for that it aborts (maybe_resize in core.c). */
+void sweep_reserve_watchers(uv_loop_t *loop);
+
+/* Standard input that is at its end, output that goes nowhere. Signals that
+ * come when nobody waits for them any more do nothing. */
+void sweep_redirect(void);
 
 /* ---- threads.c: what C and other threads do ---- */
 
