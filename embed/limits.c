@@ -15,7 +15,7 @@
 #include <neap.h>
 
 static const neap_limits limits = {
-    .memory = 16 * 1024 * 1024,
+    .memory = (size_t)16 * 1024 * 1024,
     .step_instructions = 10000000,
     .step_ms = 1000,
     .tasks = 1000,
