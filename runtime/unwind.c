@@ -111,22 +111,27 @@ static int resume(lua_State *L, neap_runtime *rt, lua_State *co) {
   return status;
 }
 
-void neap_unwind(lua_State *L, neap_runtime *rt, lua_State *co, bool waits) {
-  neap_unwinding unwinding;
+static void leave_calls(lua_State *L, neap_runtime *rt, lua_State *co,
+                        neap_unwinding *unwinding) {
   neap_unwinding *outer = rt->unwinding;
   int status = lua_checkstack(co, 1) ? LUA_YIELD : LUA_OK;
-  rt->unwinding = &unwinding;
-  /* A wait that is resumed like this raises by itself. */
-  unwinding.raises = !waits;
+  rt->unwinding = unwinding;
   for (int i = 0; i < MAX_ERRORS && status == LUA_YIELD; i++) {
-    find_callers(co, &unwinding);
-    if (unwinding.count == 0) {
+    find_callers(co, unwinding);
+    if (unwinding->count == 0) {
       break;
     }
     status = resume(L, rt, co);
-    unwinding.raises = true;
+    unwinding->raises = true;
   }
   rt->unwinding = outer;
+}
+
+void neap_unwind(lua_State *L, neap_runtime *rt, lua_State *co, bool waits) {
+  neap_unwinding unwinding;
+  /* A wait that is resumed like this raises by itself. */
+  unwinding.raises = !waits;
+  leave_calls(L, rt, co, &unwinding);
   neap_reset_thread(co);
   lua_settop(co, 0);
 }
