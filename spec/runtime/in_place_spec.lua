@@ -3,6 +3,7 @@
 -- one ready task or with many.
 local neap = require "neap"
 local in_loop = require "spec.support.loop"
+local in_order = require "spec.support.order"
 local process = require "spec.support.process"
 
 --- Runs `program(note)` in a task, alone or beside a task that is always ready, and returns
@@ -128,13 +129,13 @@ local needs_time = {
 
 describe("a wait for what is ready", function()
   for name, program in pairs(programs) do
-    it("alone: " .. name, in_loop(function()
+    it("alone: " .. name, in_order(function()
       assert.are.equal(program[1], noted(program[2]))
     end))
     if not needs_time[name] then
-      it("beside others: " .. name, in_loop(function()
+      it("beside others: " .. name, in_order(function()
         assert.are.equal(program[1], noted(program[2], true))
-      end))
+      end)))
     end
   end
 
