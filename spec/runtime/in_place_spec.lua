@@ -135,7 +135,7 @@ describe("a wait for what is ready", function()
     if not needs_time[name] then
       it("beside others: " .. name, in_order(function()
         assert.are.equal(program[1], noted(program[2], true))
-      end)))
+      end))
     end
   end
 
