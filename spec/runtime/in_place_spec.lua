@@ -124,7 +124,6 @@ local programs = {
 -- With another task that is always ready a virtual clock stands still.
 local needs_time = {
   ["a timeout around a task that is in time, and around one that is not"] = true,
-  ["an awaited task that cancels its awaiter is cancelled in its stead"] = false,
 }
 
 describe("a wait for what is ready", function()
