@@ -96,25 +96,28 @@ end)
 
 describe("pkg-config", function()
   it("gives what a C program needs", function()
+    local folder = installed.scratch()
     assert.are.equal(OUTPUT, run(
       "cc -std=c11 -Wall -Wextra -Wpedantic -Werror %s %s/client.c -o %s/c"
       .. " $(pkg-config --cflags --libs neap); %s/c",
-      installed.flags, CLIENT, installed.prefix(), installed.prefix()))
+      installed.flags, CLIENT, folder, folder))
   end)
 
   it("gives what a C++ program needs", function()
+    local folder = installed.scratch()
     assert.are.equal(OUTPUT, run(
       "c++ -std=c++11 -Wall -Wextra -Wpedantic -Werror %s -x c++ %s/client.c -o %s/cpp"
       .. " $(pkg-config --cflags --libs neap); %s/cpp",
-      installed.flags, CLIENT, installed.prefix(), installed.prefix()))
+      installed.flags, CLIENT, folder, folder))
   end)
 
   it("gives with --static what the static library needs", function()
+    local folder = installed.scratch()
     local output = run(
       "cc -std=c11 %s %s/client.c -o %s/static $(pkg-config --cflags neap)"
       .. " $(pkg-config --static --libs neap | sed 's/-lneap/-l:libneap.a/');"
       .. " ldd %s/static; %s/static",
-      installed.flags, CLIENT, installed.prefix(), installed.prefix(), installed.prefix())
+      installed.flags, CLIENT, folder, folder, folder)
     assert.are.equal(OUTPUT, output:sub(-#OUTPUT))
     assert.is_nil(output:find("libneap", 1, true))
   end)
