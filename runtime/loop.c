@@ -25,8 +25,10 @@ static void on_wakeup(uv_async_t *wakeup) {
   (void)wakeup; /* its purpose was to end the poll */
 }
 
+/* Likewise: deadlines are collected after the poll. One that has come before
+ * the poll began is called first, and must keep it from waiting for others. */
 static void on_timer(uv_timer_t *timer) {
-  (void)timer; /* likewise: deadlines are collected after the poll */
+  uv_stop(timer->loop);
 }
 
 int neap_loop_open(neap_runtime *rt) {

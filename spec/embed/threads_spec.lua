@@ -22,6 +22,10 @@ describe("with threads", function()
       run "closing")
   end)
 
+  it("a deadline that comes just before the poll is not slept over", function()
+    assert.are.same({ code = 0, stdout = "awake\n", stderr = "" }, run "late_poll")
+  end)
+
   if os.getenv "NEAP_SANITIZE" == "thread" then
     it("a race is found where there is one", function()
       local result = run("race", nil, { TSAN_OPTIONS = "exitcode=66" })
