@@ -59,10 +59,14 @@ static void run(neap_runtime *rt, neap_job *job) {
   neap_unanchor(rt->L, rt, request->anchor);
 }
 
-/* Pending: the state closes, and the runtime's finalizer, the last of all, will
- * wait for libuv. */
+/* Pending: the state closes. Either libuv is done with it and its job was not
+ * run any more, or the runtime's finalizer, the last of all, waits for libuv. */
 static int request_gc(lua_State *L) {
   neap_uv_request *request = lua_touserdata(L, 1);
+  if (request->pending && request->job.link.next != NULL) {
+    neap_list_remove(&request->job.link);
+    end(request);
+  }
   if (!request->pending) {
     request->kind->dispose(request);
   } else {
