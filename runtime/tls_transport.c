@@ -71,6 +71,7 @@ static void set_inner_reading(tls_transport *t, bool on) {
 /* ---- sending ---- */
 
 static void go_on(tls_transport *t, int status);
+static void give_up_handshake(tls_transport *t, int status);
 
 /* Memory for what the engine is about to send. If there is none now, it asks
  * for itself, and fails. */
@@ -149,7 +150,9 @@ static void written(neap_sink *sink, int status) {
   if (status == 0) {
     status = flush(t);
   }
-  if (status != 0 || !t->flushing) {
+  if (status != 0 && t->handshaking) {
+    give_up_handshake(t, status);
+  } else if (status != 0 || !t->flushing) {
     go_on(t, status);
   }
 }
@@ -246,11 +249,19 @@ static void go_on(tls_transport *t, int status) {
   }
 }
 
+/* A peer that has gone need not be told, as TCP has it. */
 static int start_shutdown(neap_transport *transport) {
   tls_transport *t = of(transport);
   neap_tls_shutdown(t->engine);
-  flush_then(t, SHUT_DOWN);
-  return 0;
+  int err = flush(t);
+  if (err != 0) {
+    return err == UV_EPIPE || err == UV_ECONNRESET ? UV_ENOTCONN : err;
+  }
+  if (t->flushing) {
+    t->after = SHUT_DOWN;
+    return 0;
+  }
+  return t->inner->kind->shutdown(t->inner);
 }
 
 static void shut_down(neap_sink *sink, int status) {
@@ -268,11 +279,22 @@ static void end(tls_transport *t, int status) {
   }
 }
 
+/* The peer cannot be told, so it may wait for ever. */
+static void give_up_handshake(tls_transport *t, int status) {
+  t->handshaking = false;
+  t->status = status;
+  t->after = SAY_CONNECTED;
+  go_on(t, status);
+}
+
 static void shake_hands(tls_transport *t) {
   make_room(t, false);
   neap_tls_status status = neap_tls_handshake(t->engine);
   if (status == NEAP_TLS_WANTS_INPUT) {
-    flush(t);
+    int err = flush(t);
+    if (err != 0) {
+      give_up_handshake(t, err);
+    }
     return;
   }
   t->handshaking = false;

@@ -1,7 +1,9 @@
 -- What the sweeps have found; each scenario at all of its points.
 local neap = require "neap"
 local net = require "neap.net"
+local tls = require "neap.tls"
 
+local certificates = require "spec.support.certificates"
 local in_loop = require "spec.support.loop"
 
 local build = assert(os.getenv "NEAP_BUILD")
@@ -19,6 +21,28 @@ describe("found by the sweeps:", function()
   it("a program that may not be killed does not hold the end of a block", function()
     sweep("calls-once", "system", "a block ends before its program")
   end)
+
+  it("a handshake that cannot be sent is not waited for", in_loop(function()
+    local server <close> = net.listen("127.0.0.1", 0, function(stream)
+      stream:read_all()
+      neap.sleep(1000) -- the peer says nothing, and stays
+    end)
+    local stream <close> = net.connect(server:sockname())
+    stream:shutdown()
+    local ok, err = pcall(tls.wrap, stream, { server_name = "localhost" })
+    assert.are.same({ false, "EPIPE" }, { ok, err.code })
+  end))
+
+  it("the end of a TLS connection that cannot be sent is not waited for", in_loop(function()
+    local files = certificates()
+    local server <close> = tls.listen("127.0.0.1", 0, function() end,
+      { cert_file = files.server, key_file = files.key })
+    local stream <close> = tls.connect("localhost", select(2, server:sockname()),
+      { ca_file = files.ca })
+    neap.testing.settle()
+    stream:write "x" -- which is answered: nobody is there
+    stream:shutdown()
+  end))
 
   it("a server whose accepting task somebody cancels is closed", in_loop(function()
     local server <close> = net.listen("127.0.0.1", 0, function() end)

@@ -352,7 +352,6 @@ CALL(int, bind, "bind", NONE,
      (int fd, const struct sockaddr *address, socklen_t size),
      (fd, address, size))
 CALL(int, listen, "listen", NONE, (int fd, int backlog), (fd, backlog))
-CALL(int, shutdown, "shutdown", NONE, (int fd, int how), (fd, how))
 CALL(int, getsockopt, "getsockopt", NONE,
      (int fd, int level, int name, void *value, socklen_t *size),
      (fd, level, name, value, size))
@@ -418,6 +417,16 @@ EXPORT ssize_t writev(int fd, const struct iovec *v, int n) {
     return write(fd, v->iov_base, v->iov_len > 1 ? v->iov_len / 2 : 1);
   }
   return next_writev(fd, v, n);
+}
+
+/* What is not connected has no peer that waits. */
+EXPORT int shutdown(int fd, int how) {
+  NEXT(shutdown);
+  bool failing = fails("shutdown", NONE);
+  int saved = errno;
+  int result = next_shutdown(fd, failing ? SHUT_RDWR : how);
+  errno = failing ? saved : errno;
+  return failing ? -1 : result;
 }
 
 /* The descriptor is gone in any case, as Linux has it. */

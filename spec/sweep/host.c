@@ -273,8 +273,9 @@ static void prepare(lua_State *L, const char *file, const char *name) {
   lua_call(L, 2, 4);
 }
 
+/* Light userdata need no memory: what fails does so in here. */
 static int l_prepare(lua_State *L) {
-  prepare(L, lua_tostring(L, 1), lua_tostring(L, 2));
+  prepare(L, lua_touserdata(L, 1), lua_touserdata(L, 2));
   return 4;
 }
 
@@ -337,8 +338,8 @@ static lua_State *open_state(const char *file, const char *name,
     return NULL;
   }
   lua_pushcfunction(L, l_prepare);
-  lua_pushstring(L, file);
-  lua_pushstring(L, name);
+  lua_pushlightuserdata(L, (void *)file);
+  lua_pushlightuserdata(L, (void *)name);
   if (lua_pcall(L, 2, 4, 0) == LUA_OK) {
     return L;
   }
