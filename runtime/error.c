@@ -263,14 +263,16 @@ int neap_traceback_handler(lua_State *L) {
     return 1; /* the error comes first */
   }
   lua_settop(L, 1);
-  if (!neap_error_is(L, rt, 1, NEAP_ERROR)) {
+  bool is_brief = neap_error_is(L, rt, 1, NEAP_CANCELLED_ERROR);
+  if (!is_brief && !neap_error_is(L, rt, 1, NEAP_ERROR)) {
     note_beside_task(L, rt);
     return 1;
   }
   lua_pushliteral(L, "traceback");
+  lua_pushvalue(L, 2);
   if (lua_rawget(L, 1) == LUA_TNIL) {
-    lua_pushliteral(L, "traceback");
-    if (neap_error_is(L, rt, 1, NEAP_CANCELLED_ERROR)) {
+    lua_pop(L, 1);
+    if (is_brief) {
       push_brief_traceback(L, rt);
     } else {
       luaL_traceback(L, L, NULL, 1);
