@@ -1,16 +1,11 @@
 -- Generators that both sleep and yield.
 local neap = require "neap"
 local in_loop = require "spec.support.loop"
+local bodies = require "spec.support.bodies"
+local expect = require "spec.support.expect"
 
---- What an error is called: the class of an error object, any other value as it is.
-local function label(err)
-  return neap.is(err, neap.Error) and err.name or err
-end
-
---- A value for a <close> variable; calls fn(err) when it is closed.
-local function on_close(fn)
-  return setmetatable({}, { __close = function(_, err) fn(err) end })
-end
+local label = expect.label
+local on_close = bodies.on_close
 
 describe("a generator that both sleeps and yields", function()
   it("works in a for loop", in_loop(function()

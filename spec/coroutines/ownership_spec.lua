@@ -1,16 +1,10 @@
 -- Whose a coroutine is: theft, yields and identity.
 local neap = require "neap"
 local in_loop = require "spec.support.loop"
+local expect = require "spec.support.expect"
 
---- What an error is called: the class of an error object, any other value as it is.
-local function label(err)
-  return neap.is(err, neap.Error) and err.name or err
-end
-
---- A value for a <close> variable; calls fn(err) when it is closed.
-local function on_close(fn)
-  return setmetatable({}, { __close = function(_, err) fn(err) end })
-end
+local label = expect.label
+local on_close = require("spec.support.bodies").on_close
 
 describe("a coroutine that waits", function()
   --- Two ways to wait; both return "own result" after that many seconds.

@@ -1,11 +1,9 @@
 -- Waits inside the bodies of modules.
 local neap = require "neap"
 local in_loop = require "spec.support.loop"
+local bodies = require "spec.support.bodies"
 
---- A value for a <close> variable; calls fn(err) when it is closed.
-local function on_close(fn)
-  return setmetatable({}, { __close = function(_, err) fn(err) end })
-end
+local on_close = bodies.on_close
 
 describe("a suspension inside the body of a module", function()
   local names = {}

@@ -2,11 +2,9 @@
 local neap = require "neap"
 local in_loop = require "spec.support.loop"
 local in_order = require "spec.support.order"
+local expect = require "spec.support.expect"
 
---- What an error is called: the class of an error object, any other value as it is.
-local function label(err)
-  return neap.is(err, neap.Error) and err.name or err
-end
+local label = expect.label
 
 --- Two ways to call fn(...) in a coroutine of its own, from start to end.
 local nesting = {
@@ -29,7 +27,6 @@ local function nest(how, depth, fn, ...)
   end
   return nesting[how](nest, how, depth - 1, fn, ...)
 end
-
 
 describe("a suspension inside coroutines of the task", function()
   for how in pairs(nesting) do

@@ -1,11 +1,9 @@
 -- neap.pcall and neap.xpcall: like Lua's, but the current task's cancellation goes through.
 local neap = require "neap"
 local in_loop = require "spec.support.loop"
+local expect = require "spec.support.expect"
 
---- What an error is called: the class of an error object, any other value as it is.
-local function label(err)
-  return neap.is(err, neap.Error) and err.name or err
-end
+local label = expect.label
 
 local function keep(err)
   return err

@@ -2,14 +2,9 @@
 local neap = require "neap"
 local testing = require "neap.testing"
 local in_loop = require "spec.support.loop"
+local bodies = require "spec.support.bodies"
 
---- Lets the loop finish its pass, collects all garbage, lets the loop report what was found.
-local function collect()
-  neap.sleep(0)
-  collectgarbage()
-  collectgarbage()
-  neap.sleep(0)
-end
+local collect = bodies.collect
 
 --- Runs body(reports) to its end on a virtual clock. Returns the reports, those of the
 -- shutdown included, then what pcall made of neap.run.

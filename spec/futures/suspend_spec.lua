@@ -2,11 +2,9 @@
 local neap = require "neap"
 local in_loop = require "spec.support.loop"
 local in_order = require "spec.support.order"
+local expect = require "spec.support.expect"
 
---- What an error is called: the class of an error object, any other value as it is.
-local function label(err)
-  return neap.is(err, neap.Error) and err.name or err
-end
+local label = expect.label
 
 --- A task that calls fn(...), logs how that ended, and has come to its first suspension.
 local function watched(log, name, fn, ...)
@@ -27,23 +25,6 @@ local function keep(kept, on_cancel)
     kept.resume, kept.reject = resume, reject
     return on_cancel
   end
-end
-
---- The message of the argument error that fn raises; it carries a position in this file.
-local function misuse(fn)
-  local ok, err = pcall(fn)
-  assert.is_false(ok)
-  assert.are.equal("string", type(err))
-  assert.matches("suspend_spec%.lua:%d+: ", err)
-  return err:lower()
-end
-
---- Asserts that the current task still sleeps as long as it asks to.
-local function assert_unharmed()
-  local before = neap.time()
-  assert.are.equal("slept", neap.sleep(1000, "slept"))
-  assert.are.equal(before + 1000, neap.time())
-  assert.are.equal(0, neap.current_task():cancelling())
 end
 
 describe("neap.suspend", function()
@@ -88,7 +69,7 @@ describe("neap.suspend", function()
     assert.is_false(ok)
     assert.are.equal(boom, err)
     assert.are.equal(0, neap.time())
-    assert_unharmed()
+    expect.unharmed()
   end))
 
   it("does not call on_cancel when it was resumed or rejected", in_loop(function()
@@ -302,7 +283,7 @@ describe("neap.suspend", function()
       local report = table.remove(reports)
       assert.are.equal(boom, report.exception)
       assert.matches("on_cancel", report.message, 1, true)
-      assert_unharmed()
+      expect.unharmed()
     end))
 
   it("on a timeout calls on_cancel and raises TimeoutError", in_loop(function()
@@ -311,7 +292,7 @@ describe("neap.suspend", function()
     local ok, err = pcall(neap.wait_for, neap.suspend, 2, keep(kept, on_cancel))
     assert.are.same({ false, "TimeoutError", 2, 1 }, { ok, label(err), neap.time(), calls })
     kept.resume("late")
-    assert_unharmed()
+    expect.unharmed()
   end))
 
   it("raises what the starter raises, and ignores calls from then on", in_loop(function()
@@ -325,7 +306,7 @@ describe("neap.suspend", function()
       assert.are.equal(problem, err)
       neap.call_later(1, kept.resume, "late")
       neap.call_later(2, kept.reject, "late")
-      assert_unharmed()
+      expect.unharmed()
     end
   end))
 
@@ -340,16 +321,16 @@ describe("neap.suspend", function()
 
   it("of what is no function is an argument error", in_loop(function()
     for _, value in ipairs { 42, "f", true, neap.current_task() } do
-      assert.matches("#1", misuse(function() neap.suspend(value) end), 1, true)
+      assert.matches("#1", expect.misuse_here(function() neap.suspend(value) end), 1, true)
     end
-    assert.matches("#1", misuse(function() neap.suspend() end), 1, true)
-    assert_unharmed()
+    assert.matches("#1", expect.misuse_here(function() neap.suspend() end), 1, true)
+    expect.unharmed()
   end))
 
   it("outside of a task is an error that says so, and starts nothing", in_loop(function()
     local ran, failures = false, {}
     neap.call_soon(function()
-      failures[1] = misuse(function()
+      failures[1] = expect.misuse_here(function()
         neap.suspend(function() ran = true end)
       end):match "task"
     end)
@@ -408,7 +389,7 @@ describe("neap.wrap", function()
     assert.are.equal("first", wait())
     assert.are.equal(0, neap.time())
     neap.call_later(1, late, "late")
-    assert_unharmed()
+    expect.unharmed()
   end))
 
   it("raises what the function itself raises", in_loop(function()
@@ -420,7 +401,7 @@ describe("neap.wrap", function()
     assert.is_false(ok)
     assert.are.equal(boom, err)
     neap.call_later(1, late, nil, "late")
-    assert_unharmed()
+    expect.unharmed()
   end))
 
   it("does not care what the function returns, a request object say", in_loop(function()
@@ -465,9 +446,9 @@ describe("neap.wrap", function()
 
   it("of what is no function is an argument error", in_loop(function()
     for _, value in ipairs { 42, "f", true } do
-      assert.matches("#1", misuse(function() neap.wrap(value) end), 1, true)
+      assert.matches("#1", expect.misuse_here(function() neap.wrap(value) end), 1, true)
     end
-    assert.matches("#1", misuse(function() neap.wrap() end), 1, true)
+    assert.matches("#1", expect.misuse_here(function() neap.wrap() end), 1, true)
   end))
 
   it("makes a function that outside of a task is an error, and calls nothing #plain", function()

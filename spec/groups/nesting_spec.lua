@@ -2,31 +2,12 @@
 -- else that cancels.
 local neap = require "neap"
 local in_loop = require "spec.support.loop"
+local bodies = require "spec.support.bodies"
+local expect = require "spec.support.expect"
 
---- What an error is called: the class of an error object, any other value as it is.
-local function label(err)
-  return neap.is(err, neap.Error) and err.name or err
-end
-
---- A body that sleeps; when cancelled it cleans up for `cleanup` seconds and raises
--- `problem`, or passes the cancellation on. Each step goes into `log` with its time.
-local function careful(log, name, cleanup, problem)
-  return function()
-    local _, err = pcall(neap.sleep, 100)
-    log[#log + 1] = { name, label(err), neap.time() }
-    neap.sleep(cleanup)
-    log[#log + 1] = { name, "cleaned up", neap.time() }
-    error(problem or err, 0)
-  end
-end
-
---- A body that fails with `problem` after `delay` seconds.
-local function failing(delay, problem)
-  return function()
-    neap.sleep(delay)
-    error(problem, 0)
-  end
-end
+local label = expect.label
+local careful = bodies.careful
+local failing = bodies.failing
 
 --- Sleeps and logs how that ended, with the time; an error goes on.
 local function watched_sleep(log, name)
@@ -63,14 +44,6 @@ local function unfold(err)
   return list
 end
 
---- Asserts that the current task has no request pending and sleeps as long as it asks to.
-local function assert_unharmed()
-  local before = neap.time()
-  assert.are.equal("slept", neap.sleep(1000, "slept"))
-  assert.are.equal(before + 1000, neap.time())
-  assert.are.equal(0, neap.current_task():cancelling())
-end
-
 describe("group:cancel() in the function form", function()
   it("J22 cancels the tasks and the body, which is no error", in_loop(function()
     local log, child = {}, nil
@@ -91,7 +64,7 @@ describe("group:cancel() in the function form", function()
       { "child", "cleaned up", 3 },
     }, sorted(log))
     assert.is_true(child:cancelled())
-    assert_unharmed()
+    expect.unharmed()
   end))
 
   it("J22 called by a task of the group does the same", in_loop(function()
@@ -112,7 +85,7 @@ describe("group:cancel() in the function form", function()
       { "sibling", "CancelledError", 1 },
       { "sibling", "cleaned up", 3 },
     }, sorted(log))
-    assert_unharmed()
+    expect.unharmed()
   end))
 
   it("J22 called from a callback does the same", in_loop(function()
@@ -127,7 +100,7 @@ describe("group:cancel() in the function form", function()
       { "child", "CancelledError", 1 },
       { "child", "cleaned up", 3 },
     }, sorted(log))
-    assert_unharmed()
+    expect.unharmed()
   end))
 
   it("J22 a body that does not wait any more leaves no request behind", in_loop(function()
@@ -137,9 +110,9 @@ describe("group:cancel() in the function form", function()
       group:cancel()
     end)
     assert.are.equal(0, neap.current_task():cancelling())
-    assert_unharmed()
+    expect.unharmed()
     neap.task_group(function(group) group:cancel() end)
-    assert_unharmed()
+    expect.unharmed()
     assert.is_false(ran)
   end))
 
@@ -173,7 +146,7 @@ describe("group:cancel() in the function form", function()
       error(cancelled, 0)
     end)
     assert.are.same({ false, { "boom" }, 1 }, { ok, unfold(err), neap.time() })
-    assert_unharmed()
+    expect.unharmed()
   end))
 end)
 
@@ -197,7 +170,7 @@ describe("group:cancel() in the block form", function()
       { "block", "ended", 6 },
     }, log)
     assert.is_true(child:cancelled())
-    assert_unharmed()
+    expect.unharmed()
   end))
 
   it("J22 called by a task while the block waits at its end, it ends early", in_loop(
@@ -216,7 +189,7 @@ describe("group:cancel() in the block form", function()
         { "sibling", "cleaned up", 3 },
       }, log)
       assert.are.equal(3, neap.time())
-      assert_unharmed()
+      expect.unharmed()
     end))
 end)
 
@@ -234,9 +207,9 @@ for title, open in pairs(forms) do
       kept:cancel()
       assert.is_true(ok)
       assert.are.same({ { "child", "CancelledError", 1 }, { "child", "cleaned up", 3 } }, log)
-      assert_unharmed()
+      expect.unharmed()
       kept:cancel()
-      assert_unharmed()
+      expect.unharmed()
     end))
 
     it("J22 refuses new tasks from then on", in_loop(function()
@@ -253,7 +226,7 @@ for title, open in pairs(forms) do
       end)
       assert.is_true(ok)
       assert.are.same({ { false, "shutting down" } }, seen)
-      assert_unharmed()
+      expect.unharmed()
       assert.is_false(ran)
     end))
 
@@ -264,7 +237,7 @@ for title, open in pairs(forms) do
         group:cancel()
       end)))
       assert.is_true(child:cancelled())
-      assert_unharmed()
+      expect.unharmed()
       assert.is_false(ran)
     end))
 
@@ -277,7 +250,7 @@ for title, open in pairs(forms) do
         error("body", 0)
       end)
       assert.are.same({ false, { "late", "body" }, 3 }, { ok, unfold(err), neap.time() })
-      assert_unharmed()
+      expect.unharmed()
     end))
 
     it("J22 a task that swallows it is waited for", in_loop(function()
@@ -311,7 +284,7 @@ for title, open in pairs(forms) do
         { "outer child", "CancelledError", 1 },
         { "outer child", "cleaned up", 3 },
       }, log)
-      assert_unharmed()
+      expect.unharmed()
     end))
 
     it("J14 an inner failure that is caught leaves the outer group alone", in_loop(function()
@@ -323,7 +296,7 @@ for title, open in pairs(forms) do
         return child:await()
       end)
       assert.are.same({ { "boom" }, "kept", 3 }, { caught, result, neap.time() })
-      assert_unharmed()
+      expect.unharmed()
     end))
 
     it("J14 three deep, each group is in the next", in_loop(function()
@@ -333,7 +306,7 @@ for title, open in pairs(forms) do
         end)
       end)
       assert.are.same({ false, { { { "boom" } } } }, { ok, unfold(err) })
-      assert_unharmed()
+      expect.unharmed()
     end))
 
     it("J14 a group in a task of a group: the task fails with its group", in_loop(function()
@@ -353,7 +326,7 @@ for title, open in pairs(forms) do
         { "sibling", "CancelledError", 1 },
         { "sibling", "cleaned up", 2 },
       }, sorted(log))
-      assert_unharmed()
+      expect.unharmed()
     end))
 
     it("J14 an outer failure cancels the inner group, which awaits its tasks", in_loop(
@@ -374,7 +347,7 @@ for title, open in pairs(forms) do
           { "inner child", "cleaned up", 3 },
           { "inner group", "CancelledError", 3 },
         }, log)
-        assert_unharmed()
+        expect.unharmed()
       end))
 
     it("J14 an outer failure and an error in inner cleanup are both raised", in_loop(function()
@@ -387,7 +360,7 @@ for title, open in pairs(forms) do
         end)
       end)
       assert.are.same({ false, { "boom", { "late" } }, 3 }, { ok, unfold(err), neap.time() })
-      assert_unharmed()
+      expect.unharmed()
     end))
 
     for order, outer_first in pairs { ["outer first"] = true, ["inner first"] = false } do
@@ -407,7 +380,7 @@ for title, open in pairs(forms) do
         assert.are.same({ false, { "outer", { "inner" } }, 1 }, {
           ok, unfold(err), neap.time(),
         })
-        assert_unharmed()
+        expect.unharmed()
       end))
     end
 
@@ -452,7 +425,7 @@ for title, open in pairs(forms) do
         { "inner child", "cleaned up", 2 },
         { "outer body", "goes on", 2 },
       }, log)
-      assert_unharmed()
+      expect.unharmed()
     end))
 
     it("E01 a timeout around a group cancels its tasks and awaits them", in_loop(function()
@@ -463,7 +436,7 @@ for title, open in pairs(forms) do
       end)
       assert.are.same({ false, "TimeoutError", 3 }, { ok, label(err), neap.time() })
       assert.are.same({ { "child", "CancelledError", 1 }, { "child", "cleaned up", 3 } }, log)
-      assert_unharmed()
+      expect.unharmed()
     end))
 
     it("E12 an error in cleanup wins over a timeout around the group", in_loop(function()
@@ -473,7 +446,7 @@ for title, open in pairs(forms) do
         neap.sleep(100)
       end)
       assert.are.same({ false, { "late" }, 3 }, { ok, unfold(err), neap.time() })
-      assert_unharmed()
+      expect.unharmed()
     end))
 
     it("E01 a timeout in a group fails the group, when it is not caught", in_loop(function()
@@ -483,7 +456,7 @@ for title, open in pairs(forms) do
         neap.timeout(1, neap.sleep, 100)
       end)
       assert.are.same({ false, { "TimeoutError" }, 2 }, { ok, unfold(err), neap.time() })
-      assert_unharmed()
+      expect.unharmed()
     end))
 
     it("F04 a gather in a body is cancelled with the group", in_loop(function()
@@ -499,7 +472,7 @@ for title, open in pairs(forms) do
         { "a", "cleaned up", 2 },
         { "b", "cleaned up", 2 },
       }, sorted(log))
-      assert_unharmed()
+      expect.unharmed()
     end))
 
     it("G01 what a body shields outlives the group", in_loop(function()
@@ -555,7 +528,7 @@ describe("nested task groups", function()
       { "inner child", "cleaned up", 2 },
       { "outer child", "cleaned up", 3 },
     }, sorted(log))
-    assert_unharmed()
+    expect.unharmed()
   end))
 
   it("J22 a function form in a block form and the reverse", in_loop(function()
@@ -583,6 +556,6 @@ describe("nested task groups", function()
       { "inner child", "CancelledError", 3 },
       { "inner child", "cleaned up", 4 },
     }, log)
-    assert_unharmed()
+    expect.unharmed()
   end))
 end)

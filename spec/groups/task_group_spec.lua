@@ -3,33 +3,14 @@
 local neap = require "neap"
 local in_loop = require "spec.support.loop"
 local in_order = require "spec.support.order"
+local bodies = require "spec.support.bodies"
+local expect = require "spec.support.expect"
+
+local label = expect.label
+local careful = bodies.careful
+local failing = bodies.failing
 
 local MESSAGE = "unhandled errors in a TaskGroup"
-
---- What an error is called: the class of an error object, any other value as it is.
-local function label(err)
-  return neap.is(err, neap.Error) and err.name or err
-end
-
---- A body that sleeps; when cancelled it cleans up for `cleanup` seconds and raises
--- `problem`, or passes the cancellation on. Each step goes into `log` with its time.
-local function careful(log, name, cleanup, problem)
-  return function()
-    local _, err = pcall(neap.sleep, 100)
-    log[#log + 1] = { name, label(err), neap.time() }
-    neap.sleep(cleanup)
-    log[#log + 1] = { name, "cleaned up", neap.time() }
-    error(problem or err, 0)
-  end
-end
-
---- A body that fails with `problem` after `delay` seconds.
-local function failing(delay, problem)
-  return function()
-    neap.sleep(delay)
-    error(problem, 0)
-  end
-end
 
 --- The block form as a function, to be called like neap.task_group.
 local function block(body)
@@ -48,14 +29,6 @@ local function assert_group(expected, ok, err)
   for i, each in ipairs(expected) do
     assert.are.equal(each, err.errors[i])
   end
-end
-
---- Asserts that the current task has no request pending and sleeps as long as it asks to.
-local function assert_unharmed()
-  local before = neap.time()
-  assert.are.equal("slept", neap.sleep(1000, "slept"))
-  assert.are.equal(before + 1000, neap.time())
-  assert.are.equal(0, neap.current_task():cancelling())
 end
 
 for title, open in pairs(forms) do
@@ -127,7 +100,7 @@ for title, open in pairs(forms) do
         }, log)
         assert.are.equal(3, neap.time())
         assert.is_true(sibling:cancelled())
-        assert_unharmed()
+        expect.unharmed()
       end))
 
     it("J02 a body that swallows its cancellation goes on to its end", in_loop(function()
@@ -140,7 +113,7 @@ for title, open in pairs(forms) do
         return "result"
       end))
       assert.are.same({ 4 }, log)
-      assert_unharmed()
+      expect.unharmed()
     end))
 
     it("J02 every kind of error value reaches the group unchanged", in_loop(function()
@@ -160,7 +133,7 @@ for title, open in pairs(forms) do
           neap.sleep(100)
         end))
         assert.are.equal(1, neap.time())
-        assert_unharmed()
+        expect.unharmed()
       end))
 
     it("J04 an error raised in the cleanup of another task is appended", in_loop(function()
@@ -180,7 +153,7 @@ for title, open in pairs(forms) do
         error(boom)
       end))
       assert.are.same({ { "child", "CancelledError", 1 }, { "child", "cleaned up", 3 } }, log)
-      assert_unharmed()
+      expect.unharmed()
     end))
 
     it("J05 the body's error comes after those of the tasks", in_loop(function()
@@ -192,7 +165,7 @@ for title, open in pairs(forms) do
         error(body)
       end))
       assert.are.equal(3, neap.time())
-      assert_unharmed()
+      expect.unharmed()
     end))
 
     it("J05 an error of the body of a group without tasks is grouped too", in_loop(function()
@@ -274,7 +247,7 @@ for title, open in pairs(forms) do
       end)
       assert.are.same({ "result", "kept", 3 }, { result, sibling:result(), neap.time() })
       assert.is_true(cancelled:cancelled())
-      assert_unharmed()
+      expect.unharmed()
     end))
 
     it("J09 after its end refuses new tasks: it is finished", in_loop(function()
@@ -286,7 +259,7 @@ for title, open in pairs(forms) do
       local ok, err = pcall(kept.create_task, kept, function() ran = true end)
       assert.is_false(ok)
       assert.matches("finished", tostring(err), 1, true)
-      assert_unharmed()
+      expect.unharmed()
       assert.is_false(ran)
     end))
 
@@ -324,7 +297,7 @@ for title, open in pairs(forms) do
         group:create_task(failing(1, boom))
       end))
       assert.are.equal(1, neap.time())
-      assert_unharmed()
+      expect.unharmed()
     end))
 
     it("J16 a task that swallows its cancel is waited for, its result kept", in_loop(function()
@@ -346,7 +319,7 @@ for title, open in pairs(forms) do
         error(boom)
       end))
       assert.is_true(child:cancelled())
-      assert_unharmed()
+      expect.unharmed()
       assert.is_false(ran)
     end))
 
@@ -409,7 +382,7 @@ for title, open in pairs(forms) do
         error(err, 0)
       end))
       assert.are.same({ "CancelledError" }, log)
-      assert_unharmed()
+      expect.unharmed()
     end))
 
     it("K02 errors that are in the group are not reported", in_loop(function()
@@ -443,7 +416,7 @@ for title, open in pairs(forms) do
         error(err, 0)
       end))
       assert.are.same({ true, { "CancelledError", 0 } }, log)
-      assert_unharmed()
+      expect.unharmed()
     end))
 
     it("works in a coroutine of its task", in_loop(function()
@@ -459,7 +432,7 @@ for title, open in pairs(forms) do
         end)
       end)))
       assert.are.equal(2, neap.time())
-      assert_unharmed()
+      expect.unharmed()
     end))
 
     it("takes no task that is none, and goes on", in_loop(function()
@@ -484,7 +457,7 @@ describe("neap.task_group", function()
       assert.is_false(ok)
       assert.matches("task_group_spec%.lua:%d+: bad argument #1", err)
     end
-    assert_unharmed()
+    expect.unharmed()
   end))
 
   it("outside of a task is an error that says so #plain", function()
@@ -505,6 +478,6 @@ describe("neap.task_group", function()
         assert.is_false((pcall(group.cancel, self)))
       end
     end)
-    assert_unharmed()
+    expect.unharmed()
   end))
 end)

@@ -4,24 +4,12 @@ local neap = require "neap"
 local in_loop = require "spec.support.loop"
 local in_order = require "spec.support.order"
 local started = require "spec.support.started"
+local expect = require "spec.support.expect"
 
 local insert = table.insert
 
-local function assert_misuse(fn, ...)
-  local ok, err = pcall(fn, ...)
-  assert.is_false(ok)
-  assert.are.equal("string", type(err))
-  return err
-end
-
-local function assert_raises(class, fn, ...)
-  local ok, err = pcall(fn, ...)
-  assert.is_false(ok)
-  assert.is_true(neap.is(err, class), tostring(err))
-end
-
 local function assert_broken(fn, ...)
-  assert_raises(neap.BrokenBarrierError, fn, ...)
+  expect.error(neap.BrokenBarrierError, fn, ...)
 end
 
 -- Logs the index that the barrier gives, or what it raises.
@@ -203,14 +191,14 @@ describe("barrier", function()
 
   it("is for one at least", function()
     for _, wrong in ipairs { 0, -1, 1.5, "many", {} } do
-      assert.matches("bad argument #1", assert_misuse(neap.barrier, wrong), 1, true)
+      assert.matches("bad argument #1", expect.misuse(neap.barrier, wrong), 1, true)
     end
-    assert.matches("bad argument #1", assert_misuse(neap.barrier), 1, true)
+    assert.matches("bad argument #1", expect.misuse(neap.barrier), 1, true)
   end)
 
   it("wait outside of a task is misuse #plain", function()
     local barrier = neap.barrier(1)
-    assert.matches("task", assert_misuse(barrier.wait, barrier))
+    assert.matches("task", expect.misuse(barrier.wait, barrier))
   end)
 
   it("checks whose method is called", in_loop(function()
@@ -218,7 +206,7 @@ describe("barrier", function()
     local names = { "wait", "reset", "abort", "parties", "n_waiting", "broken" }
     for _, name in ipairs(names) do
       for _, wrong in ipairs { neap.event(), neap.lock(), {}, 1 } do
-        local err = assert_misuse(barrier[name], wrong)
+        local err = expect.misuse(barrier[name], wrong)
         assert.matches("bad argument #1", err, 1, true)
       end
     end

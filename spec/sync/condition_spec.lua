@@ -4,21 +4,9 @@ local neap = require "neap"
 local in_loop = require "spec.support.loop"
 local in_order = require "spec.support.order"
 local started = require "spec.support.started"
+local expect = require "spec.support.expect"
 
 local insert = table.insert
-
-local function assert_misuse(fn, ...)
-  local ok, err = pcall(fn, ...)
-  assert.is_false(ok)
-  assert.are.equal("string", type(err))
-  return err
-end
-
-local function assert_cancelled(task)
-  local ok, err = pcall(task.await, task)
-  assert.is_false(ok)
-  assert.is_true(neap.is(err, neap.CancelledError), tostring(err))
-end
 
 local function wait(condition, seen, name)
   local _ <close> = condition:acquire()
@@ -59,7 +47,7 @@ describe("condition", function()
     neap.sleep(2)
     assert.are.same({}, seen)
     condition:release()
-    assert_cancelled(task)
+    expect.cancelled(task)
     assert.are.same({ { false, "CancelledError", "stop", true, 2 } }, seen)
     assert.is_false(condition:locked())
   end))
@@ -79,7 +67,7 @@ describe("condition", function()
     end
     assert.are.same({}, seen)
     condition:release()
-    assert_cancelled(task)
+    expect.cancelled(task)
     assert.are.same({ { false, "number 3", true, 3 } }, seen)
     assert.is_false(condition:locked())
   end))
@@ -94,7 +82,7 @@ describe("condition", function()
     neap.sleep(1)
     assert.is_false(tasks[1]:done())
     condition:release()
-    assert_cancelled(tasks[1])
+    expect.cancelled(tasks[1])
     neap.wait_for(tasks[2], 1)
     assert.are.same({ 2 }, seen)
     assert.is_false(condition:locked())
@@ -103,15 +91,15 @@ describe("condition", function()
   it("L09 wait, wait_for and notify without the lock are misuse", in_loop(function()
     local condition = neap.condition()
     local function never() return false end
-    assert.matches("condition_spec%.lua:%d+: ", assert_misuse(function() condition:wait() end))
-    assert.matches("condition_spec%.lua:%d+: ", assert_misuse(function() condition:notify() end))
-    assert_misuse(condition.wait_for, condition, never)
-    assert_misuse(condition.notify, condition, 2)
-    assert_misuse(condition.notify_all, condition)
-    assert_misuse(condition.release, condition)
+    assert.matches("condition_spec%.lua:%d+: ", expect.misuse(function() condition:wait() end))
+    assert.matches("condition_spec%.lua:%d+: ", expect.misuse(function() condition:notify() end))
+    expect.misuse(condition.wait_for, condition, never)
+    expect.misuse(condition.notify, condition, 2)
+    expect.misuse(condition.notify_all, condition)
+    expect.misuse(condition.release, condition)
     assert.is_false(condition:locked())
     local task = waiters(condition, {}, 1)[1]
-    assert_misuse(condition.notify, condition)
+    expect.misuse(condition.notify, condition)
     neap.sleep(1)
     assert.is_false(task:done())
     notify(condition)
@@ -178,7 +166,7 @@ describe("condition", function()
     tasks[1]:cancel()
     condition:release()
     neap.sleep(1)
-    assert_cancelled(tasks[1])
+    expect.cancelled(tasks[1])
     assert.are.same({ 2 }, seen)
     notify(condition)
     tasks[3]:await()
@@ -192,7 +180,7 @@ describe("condition", function()
     condition:notify(2)
     condition:release()
     neap.testing.settle()
-    assert_cancelled(tasks[1])
+    expect.cancelled(tasks[1])
     table.sort(seen)
     assert.are.same({ 2, 3 }, seen)
   end))
@@ -243,7 +231,7 @@ describe("condition", function()
     notify(condition)
     assert.are.same({ false, problem, true }, { task:await() })
     assert.is_false(condition:locked())
-    assert.matches("function", assert_misuse(condition.wait_for, condition, 42))
+    assert.matches("function", expect.misuse(condition.wait_for, condition, 42))
   end))
 
   it("wait_for's predicate may wait itself", in_loop(function()
@@ -281,16 +269,16 @@ describe("condition", function()
 
   it("takes a lock and nothing else", function()
     for _, wrong in ipairs { neap.event(), neap.condition(), {}, 1 } do
-      assert.matches("bad argument #1", assert_misuse(neap.condition, wrong), 1, true)
+      assert.matches("bad argument #1", expect.misuse(neap.condition, wrong), 1, true)
     end
   end)
 
   it("notify takes a number that is not negative", in_loop(function()
     local condition = neap.condition()
     local _ <close> = condition:acquire()
-    assert_misuse(condition.notify, condition, -1)
-    assert_misuse(condition.notify, condition, "many")
-    assert_misuse(condition.notify, condition, 1.5)
+    expect.misuse(condition.notify, condition, -1)
+    expect.misuse(condition.notify, condition, "many")
+    expect.misuse(condition.notify, condition, 1.5)
   end))
 
   it("L18 its lock is acquired without a pass when it is free", in_loop(function(_, passes)
@@ -305,7 +293,7 @@ describe("condition", function()
     }
     for _, name in ipairs(names) do
       for _, wrong in ipairs { lock, neap.event(), {}, "condition" } do
-        local err = assert_misuse(condition[name], wrong, print)
+        local err = expect.misuse(condition[name], wrong, print)
         assert.matches("bad argument #1", err, 1, true)
       end
     end

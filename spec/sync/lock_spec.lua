@@ -4,22 +4,9 @@ local neap = require "neap"
 local in_loop = require "spec.support.loop"
 local in_order = require "spec.support.order"
 local started = require "spec.support.started"
+local expect = require "spec.support.expect"
 
 local insert = table.insert
-
--- Asserts that fn(...) raises a plain Lua error, with a position in this file.
-local function assert_misuse(fn, ...)
-  local ok, err = pcall(fn, ...)
-  assert.is_false(ok)
-  assert.are.equal("string", type(err))
-  return err
-end
-
-local function assert_cancelled(task)
-  local ok, err = pcall(task.await, task)
-  assert.is_false(ok)
-  assert.is_true(neap.is(err, neap.CancelledError), tostring(err))
-end
 
 -- Acquires, logs name, and releases after a time.
 local function use(lock, seen, name, time)
@@ -88,7 +75,7 @@ describe("lock", function()
     lock:release()
     b:await()
     c:await()
-    assert_cancelled(a)
+    expect.cancelled(a)
     assert.are.same({ "b", "c" }, seen)
     assert.is_false(lock:locked())
   end))
@@ -101,7 +88,7 @@ describe("lock", function()
     lock:release()
     a:cancel()
     neap.wait_for(b, 1)
-    assert_cancelled(a)
+    expect.cancelled(a)
     assert.are.same({ "b" }, seen)
     assert.is_false(lock:locked())
   end))
@@ -126,17 +113,17 @@ describe("lock", function()
     local a = started(use, lock, seen, "a")
     lock:release()
     a:cancel()
-    assert_cancelled(a)
+    expect.cancelled(a)
     assert.is_false(lock:locked())
     neap.wait_for(lock.acquire, 1, lock)
   end))
 
   it("L04 to release an unlocked lock is misuse", in_loop(function()
     local lock = neap.lock()
-    assert.matches("^[^\n]*lock_spec%.lua:%d+: ", assert_misuse(function() lock:release() end))
+    assert.matches("^[^\n]*lock_spec%.lua:%d+: ", expect.misuse(function() lock:release() end))
     lock:acquire()
     lock:release()
-    assert_misuse(lock.release, lock)
+    expect.misuse(lock.release, lock)
     assert.is_false(lock:locked())
     neap.wait_for(lock.acquire, 1, lock)
   end))
@@ -147,7 +134,7 @@ describe("lock", function()
     local a, b = started(use, lock, seen, "a", 1), started(use, lock, seen, "b", 1)
     lock:release()
     assert.is_false(lock:locked())
-    assert_misuse(lock.release, lock)
+    expect.misuse(lock.release, lock)
     a:await()
     b:await()
     assert.are.same({ "a", "b" }, seen)
@@ -184,7 +171,7 @@ describe("lock", function()
 
   it("acquire outside of a task is misuse #plain", function()
     local lock = neap.lock()
-    assert.matches("task", assert_misuse(lock.acquire, lock))
+    assert.matches("task", expect.misuse(lock.acquire, lock))
     assert.is_false(lock:locked())
   end)
 
@@ -193,10 +180,10 @@ describe("lock", function()
     for name, method in pairs { acquire = lock.acquire, release = lock.release,
       locked = lock.locked, with = lock.with } do
       for _, wrong in ipairs { event, neap.semaphore(1), neap.condition(), {}, "lock", 1 } do
-        local err = assert_misuse(method, wrong, print)
+        local err = expect.misuse(method, wrong, print)
         assert.matches("bad argument #1", err, 1, true, name)
       end
-      assert_misuse(method)
+      expect.misuse(method)
     end
     assert.is_false(event:is_set())
   end))
@@ -306,7 +293,7 @@ for _, entry in ipairs(guarded) do
       task:cancel()
       neap.wait_for(held.acquire, 1, held)
       assert.is_true(held:locked())
-      assert_cancelled(task)
+      expect.cancelled(task)
       assert.are.equal(0, neap.time())
     end))
 
@@ -317,7 +304,7 @@ for _, entry in ipairs(guarded) do
         local _ <close> = held:acquire()
       end)
       task:cancel()
-      assert_cancelled(task)
+      expect.cancelled(task)
       assert.is_true(held:locked())
     end))
 
@@ -366,18 +353,18 @@ for _, entry in ipairs(guarded) do
       local waiting = started(held.with, held, neap.sleep, 10)
       assert.is_true(held:locked())
       inside:cancel()
-      assert_cancelled(inside)
+      expect.cancelled(inside)
       neap.testing.settle()
       assert.is_true(held:locked())
       waiting:cancel()
-      assert_cancelled(waiting)
+      expect.cancelled(waiting)
       assert.is_false(held:locked())
     end))
 
     it("takes a function", in_loop(function()
       local held = make()
-      assert.matches("function", assert_misuse(held.with, held))
-      assert.matches("function", assert_misuse(held.with, held, 42))
+      assert.matches("function", expect.misuse(held.with, held))
+      assert.matches("function", expect.misuse(held.with, held, 42))
       assert.is_false(held:locked())
     end))
   end)

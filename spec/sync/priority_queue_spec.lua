@@ -4,15 +4,9 @@ local neap = require "neap"
 local in_loop = require "spec.support.loop"
 local in_order = require "spec.support.order"
 local started = require "spec.support.started"
+local expect = require "spec.support.expect"
 
 local insert = table.insert
-
-local function assert_misuse(fn, ...)
-  local ok, err = pcall(fn, ...)
-  assert.is_false(ok)
-  assert.are.equal("string", type(err))
-  return err
-end
 
 -- Puts the values and returns the queue.
 local function filled(queue, ...)
@@ -109,7 +103,7 @@ describe("priority_queue", function()
     for _ = 1, 3 do
       queue:task_done()
     end
-    assert_misuse(queue.task_done, queue)
+    expect.misuse(queue.task_done, queue)
   end))
 
   it("a less that raises at get leaves the queue whole", in_loop(function()
@@ -191,8 +185,8 @@ describe("priority_queue", function()
 
   it("items that cannot be compared are refused, and no state is lost", in_loop(function()
     local queue = filled(neap.priority_queue(), 2, 1)
-    assert.matches("compare", assert_misuse(queue.put, queue, "text"))
-    assert.matches("compare", assert_misuse(queue.put, queue, {}))
+    assert.matches("compare", expect.misuse(queue.put, queue, "text"))
+    assert.matches("compare", expect.misuse(queue.put, queue, {}))
     assert.are.same({ 1, 2 }, drained(queue))
   end))
 
@@ -236,7 +230,7 @@ describe("priority_queue", function()
   end))
 
   it("takes a function as less", function()
-    assert.matches("bad argument #2", assert_misuse(neap.priority_queue, 0, 42), 1, true)
-    assert.matches("bad argument #2", assert_misuse(neap.priority_queue, 0, {}), 1, true)
+    assert.matches("bad argument #2", expect.misuse(neap.priority_queue, 0, 42), 1, true)
+    assert.matches("bad argument #2", expect.misuse(neap.priority_queue, 0, {}), 1, true)
   end)
 end)

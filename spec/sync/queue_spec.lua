@@ -5,21 +5,9 @@ local neap = require "neap"
 local in_loop = require "spec.support.loop"
 local in_order = require "spec.support.order"
 local started = require "spec.support.started"
+local expect = require "spec.support.expect"
 
 local insert = table.insert
-
-local function assert_misuse(fn, ...)
-  local ok, err = pcall(fn, ...)
-  assert.is_false(ok)
-  assert.are.equal("string", type(err))
-  return err
-end
-
-local function assert_raises(class, fn, ...)
-  local ok, err = pcall(fn, ...)
-  assert.is_false(ok)
-  assert.is_true(neap.is(err, class), tostring(err))
-end
 
 -- Puts the values and returns the queue.
 local function filled(queue, ...)
@@ -52,22 +40,22 @@ end
 describe("queue", function()
   it("L12 get_nowait raises QueueEmpty, put_nowait QueueFull", in_loop(function()
     local queue = neap.queue(2)
-    assert_raises(neap.QueueEmpty, queue.get_nowait, queue)
+    expect.error(neap.QueueEmpty, queue.get_nowait, queue)
     filled(queue, "a", "b")
-    assert_raises(neap.QueueFull, queue.put_nowait, queue, "c")
+    expect.error(neap.QueueFull, queue.put_nowait, queue, "c")
     assert.are.equal(2, queue:qsize())
     assert.are.same({ "a", "b" }, drained(queue))
-    assert_raises(neap.QueueEmpty, queue.get_nowait, queue)
+    expect.error(neap.QueueEmpty, queue.get_nowait, queue)
   end))
 
   it("L12 task_done more often than put is misuse", in_loop(function()
     local queue = neap.queue()
-    assert_misuse(queue.task_done, queue)
+    expect.misuse(queue.task_done, queue)
     filled(queue, 1, 2)
     queue:get()
     queue:task_done()
     queue:task_done()
-    assert.matches("queue_spec%.lua:%d+: ", assert_misuse(function() queue:task_done() end))
+    assert.matches("queue_spec%.lua:%d+: ", expect.misuse(function() queue:task_done() end))
     neap.wait_for(queue.join, 1, queue)
     assert.are.equal(1, queue:qsize())
   end))
@@ -144,13 +132,13 @@ describe("queue", function()
   it("L15 after shutdown put raises, get takes what is left and then raises", in_loop(function()
     local queue = filled(neap.queue(), "a", "b")
     queue:shutdown()
-    assert_raises(neap.QueueShutDown, queue.put, queue, "c")
-    assert_raises(neap.QueueShutDown, queue.put_nowait, queue, "c")
+    expect.error(neap.QueueShutDown, queue.put, queue, "c")
+    expect.error(neap.QueueShutDown, queue.put_nowait, queue, "c")
     assert.are.equal("a", queue:get())
     assert.are.equal("b", queue:get_nowait())
     for _ = 1, 2 do
-      assert_raises(neap.QueueShutDown, queue.get, queue)
-      assert_raises(neap.QueueShutDown, queue.get_nowait, queue)
+      expect.error(neap.QueueShutDown, queue.get, queue)
+      expect.error(neap.QueueShutDown, queue.get_nowait, queue)
       queue:shutdown()
     end
   end))
@@ -198,11 +186,11 @@ describe("queue", function()
     local putter = started(put, queue, seen, 3)
     queue:shutdown(true)
     assert.is_true(queue:empty())
-    assert_raises(neap.QueueShutDown, queue.get, queue)
+    expect.error(neap.QueueShutDown, queue.get, queue)
     neap.wait_for(joiner, 1)
     putter:await()
     assert.are.same({ "put 3 QueueShutDown" }, seen)
-    assert_misuse(queue.task_done, queue)
+    expect.misuse(queue.task_done, queue)
   end))
 
   it("L15 shutdown(true) leaves the work that was begun to join", in_loop(function()
@@ -348,7 +336,7 @@ describe("queue", function()
     end)
     assert.are.same({ false, true }, seen)
     task:cancel("stop")
-    assert_raises(neap.CancelledError, task.await, task)
+    expect.error(neap.CancelledError, task.await, task)
     assert.is_true(task:cancelled())
   end))
 
@@ -367,9 +355,9 @@ describe("queue", function()
 
   it("nil is no item", in_loop(function()
     local queue = neap.queue()
-    assert.matches("nil", assert_misuse(queue.put, queue, nil))
-    assert.matches("nil", assert_misuse(queue.put_nowait, queue, nil))
-    assert_misuse(queue.put, queue)
+    assert.matches("nil", expect.misuse(queue.put, queue, nil))
+    assert.matches("nil", expect.misuse(queue.put_nowait, queue, nil))
+    expect.misuse(queue.put, queue)
     assert.is_true(queue:empty())
     queue:join()
   end))
@@ -422,7 +410,7 @@ describe("queue", function()
     assert.are.equal(1, queue:get_nowait())
     queue:task_done()
     for _, method in ipairs { queue.get, queue.put, queue.join } do
-      assert.matches("task", assert_misuse(method, queue, 1))
+      assert.matches("task", expect.misuse(method, queue, 1))
     end
     queue:shutdown()
   end)
@@ -455,9 +443,9 @@ describe("lifo_queue", function()
 
   it("L12 knows its size, and raises as a queue does", in_loop(function()
     local queue = filled(neap.lifo_queue(1), 1)
-    assert_raises(neap.QueueFull, queue.put_nowait, queue, 2)
+    expect.error(neap.QueueFull, queue.put_nowait, queue, 2)
     assert.are.equal(1, queue:get())
-    assert_raises(neap.QueueEmpty, queue.get_nowait, queue)
+    expect.error(neap.QueueEmpty, queue.get_nowait, queue)
   end))
 end)
 
@@ -467,7 +455,7 @@ for _, name in ipairs { "queue", "lifo_queue", "priority_queue" } do
   describe(name, function()
     it("takes no negative size", function()
       for _, wrong in ipairs { -1, 1.5, "many", {} } do
-        assert.matches("bad argument #1", assert_misuse(new, wrong), 1, true)
+        assert.matches("bad argument #1", expect.misuse(new, wrong), 1, true)
       end
     end)
 
@@ -479,7 +467,7 @@ for _, name in ipairs { "queue", "lifo_queue", "priority_queue" } do
       }
       for _, method in ipairs(names) do
         for _, wrong in ipairs { neap.event(), neap.lock(), {}, 1 } do
-          local err = assert_misuse(queue[method], wrong, 1)
+          local err = expect.misuse(queue[method], wrong, 1)
           assert.matches("bad argument #1", err, 1, true)
         end
       end

@@ -4,21 +4,9 @@ local neap = require "neap"
 local in_loop = require "spec.support.loop"
 local in_order = require "spec.support.order"
 local started = require "spec.support.started"
+local expect = require "spec.support.expect"
 
 local insert = table.insert
-
-local function assert_misuse(fn, ...)
-  local ok, err = pcall(fn, ...)
-  assert.is_false(ok)
-  assert.are.equal("string", type(err))
-  return err
-end
-
-local function assert_cancelled(task)
-  local ok, err = pcall(task.await, task)
-  assert.is_false(ok)
-  assert.is_true(neap.is(err, neap.CancelledError), tostring(err))
-end
 
 -- Acquires and logs its name.
 local function take(semaphore, seen, name)
@@ -80,7 +68,7 @@ for _, name in ipairs { "semaphore", "bounded_semaphore" } do
       semaphore:release()
       tasks[1]:cancel()
       neap.wait_for(tasks[2], 1)
-      assert_cancelled(tasks[1])
+      expect.cancelled(tasks[1])
       neap.sleep(1)
       assert.are.same({ 2 }, seen)
       semaphore:release()
@@ -113,7 +101,7 @@ for _, name in ipairs { "semaphore", "bounded_semaphore" } do
       local task = takers(semaphore, {}, 1)[1]
       semaphore:release()
       task:cancel()
-      assert_cancelled(task)
+      expect.cancelled(task)
       assert.are.equal(1, free(semaphore))
     end))
 
@@ -124,7 +112,7 @@ for _, name in ipairs { "semaphore", "bounded_semaphore" } do
       tasks[1]:cancel()
       semaphore:release()
       tasks[2]:await()
-      assert_cancelled(tasks[1])
+      expect.cancelled(tasks[1])
       assert.are.same({ 2 }, seen)
       semaphore:release()
       tasks[3]:await()
@@ -180,9 +168,9 @@ for _, name in ipairs { "semaphore", "bounded_semaphore" } do
     end))
 
     it("takes no negative number", function()
-      assert.matches("bad argument #1", assert_misuse(new, -1), 1, true)
-      assert.matches("bad argument #1", assert_misuse(new, 1.5), 1, true)
-      assert.matches("bad argument #1", assert_misuse(new, "many"), 1, true)
+      assert.matches("bad argument #1", expect.misuse(new, -1), 1, true)
+      assert.matches("bad argument #1", expect.misuse(new, 1.5), 1, true)
+      assert.matches("bad argument #1", expect.misuse(new, "many"), 1, true)
     end)
 
     it("L18 is acquired without a pass when a slot is free", in_loop(function(_, passes)
@@ -195,7 +183,7 @@ for _, name in ipairs { "semaphore", "bounded_semaphore" } do
 
     it("acquire outside of a task is misuse #plain", function()
       local semaphore = new(1)
-      assert.matches("task", assert_misuse(semaphore.acquire, semaphore))
+      assert.matches("task", expect.misuse(semaphore.acquire, semaphore))
       assert.is_false(semaphore:locked())
     end)
 
@@ -203,7 +191,7 @@ for _, name in ipairs { "semaphore", "bounded_semaphore" } do
       local semaphore = new(1)
       for _, method in ipairs { "acquire", "release", "locked", "with" } do
         for _, wrong in ipairs { neap.lock(), neap.event(), {}, 1 } do
-          local err = assert_misuse(semaphore[method], wrong, print)
+          local err = expect.misuse(semaphore[method], wrong, print)
           assert.matches("bad argument #1", err, 1, true)
         end
       end
@@ -229,12 +217,12 @@ end
 describe("bounded_semaphore", function()
   it("L10 to release it more often than it was acquired is misuse", in_loop(function()
     local semaphore = neap.bounded_semaphore(2)
-    assert.matches("semaphore_spec%.lua:%d+: ", assert_misuse(function() semaphore:release() end))
+    assert.matches("semaphore_spec%.lua:%d+: ", expect.misuse(function() semaphore:release() end))
     semaphore:acquire()
     semaphore:release()
-    assert_misuse(semaphore.release, semaphore)
+    expect.misuse(semaphore.release, semaphore)
     assert.are.equal(2, free(semaphore))
-    assert_misuse(function()
+    expect.misuse(function()
       local none = neap.bounded_semaphore(0)
       none:release()
     end)

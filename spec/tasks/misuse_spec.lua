@@ -2,13 +2,11 @@
 local neap = require "neap"
 local testing = require "neap.testing"
 local in_loop = require "spec.support.loop"
+local expect = require "spec.support.expect"
+
+local on_close = require("spec.support.bodies").on_close
 
 local function nothing() end
-
---- A value for a <close> variable; calls fn(err) when it is closed.
-local function on_close(fn)
-  return setmetatable({}, { __close = function(_, err) fn(err) end })
-end
 
 --- Asserts that fn raises a plain Lua error, with a position in this file, that mentions all
 -- the words (in any case).
@@ -20,14 +18,6 @@ local function assert_misuse(fn, ...)
   for _, word in ipairs { ... } do
     assert.matches(word, err:lower(), 1, true)
   end
-end
-
---- Asserts that the current task still sleeps as long as it asks to.
-local function assert_unharmed()
-  local before = neap.time()
-  assert.are.equal("slept", neap.sleep(1000, "slept"))
-  assert.are.equal(before + 1000, neap.time())
-  assert.are.equal(0, neap.current_task():cancelling())
 end
 
 describe("an argument of the wrong type", function()
@@ -77,7 +67,7 @@ describe("an argument of the wrong type", function()
   for _, call in ipairs(calls) do
     it("of " .. call[1] .. " is an error that says so", in_loop(function()
       assert_misuse(table.unpack(call, 2))
-      assert_unharmed()
+      expect.unharmed()
     end))
   end
 
@@ -128,7 +118,7 @@ describe("an argument of the wrong type", function()
       do
         local _ <close> = scope
       end
-      assert_unharmed()
+      expect.unharmed()
     end))
   end
 
@@ -150,7 +140,7 @@ describe("an argument of the wrong type", function()
     assert_misuse(function() future.set_result(42) end)
     assert_misuse(function() future.set_exception({}, "x") end)
     assert.is_false(future:done())
-    assert_unharmed()
+    expect.unharmed()
   end))
 
   it("of neap.run is an error, and neap.run works afterwards #plain", function()
@@ -179,7 +169,7 @@ describe("a NaN", function()
   for name, call in pairs(calls) do
     it("for " .. name .. " is an argument error", in_loop(function()
       assert_misuse(call, "nan")
-      assert_unharmed()
+      expect.unharmed()
     end))
   end
 
@@ -226,7 +216,7 @@ describe("a call outside any task", function()
       assert.are.same({ { false, "task" } }, failures)
       assert.are.equal(1, #reports)
       assert.matches("task", table.remove(reports).exception, 1, true)
-      assert_unharmed()
+      expect.unharmed()
     end))
   end
 
@@ -269,7 +259,7 @@ describe("neap.run", function()
     local ran = false
     assert_misuse(function() neap.run(function() ran = true end) end, "run")
     assert.is_false(ran)
-    assert_unharmed()
+    expect.unharmed()
   end))
 
   it("inside a callback is an error that says so", in_loop(function()
@@ -280,7 +270,7 @@ describe("neap.run", function()
     end)
     neap.sleep(1)
     assert.are.same({ { false, "run" } }, failures)
-    assert_unharmed()
+    expect.unharmed()
   end))
 end)
 
@@ -291,7 +281,7 @@ describe("an await that could never end", function()
     assert_misuse(function() neap.await(me) end)
     assert.is_false((pcall(neap.wait_for, me, 1)))
     assert.are.equal(0, neap.time())
-    assert_unharmed()
+    expect.unharmed()
   end))
 end)
 
@@ -334,7 +324,7 @@ describe("a task that has finished", function()
       log[i] = { ok, err:match "dead" }
     end
     assert.are.same({ { false, "dead" }, { false, "dead" } }, log)
-    assert_unharmed()
+    expect.unharmed()
   end))
 
   it("may have its coroutine closed, to no effect", in_loop(function()
@@ -346,7 +336,7 @@ describe("a task that has finished", function()
     task:await()
     coroutine.close(co)
     assert.are.equal("own result", task:await())
-    assert_unharmed()
+    expect.unharmed()
   end))
 end)
 
@@ -357,7 +347,7 @@ describe("a task that runs", function()
     assert.is_false(ok)
     assert.matches("non-suspended", err, 1, true)
     assert.is_false((pcall(coroutine.close, me)))
-    assert_unharmed()
+    expect.unharmed()
   end))
 
   it("cannot be resumed or closed from a coroutine of its own", in_loop(function()
@@ -366,7 +356,7 @@ describe("a task that runs", function()
       return (coroutine.resume(me)), (pcall(coroutine.close, me))
     end)()
     assert.are.same({ false, false }, { resumed, closed })
-    assert_unharmed()
+    expect.unharmed()
   end))
 end)
 
@@ -383,7 +373,7 @@ describe("a __close that raises", function()
     local ok, err = pcall(task.await, task)
     assert.is_false(ok)
     assert.are.equal(boom, err)
-    assert_unharmed()
+    expect.unharmed()
   end))
 
   it("while an error unwinds replaces it", in_loop(function()
@@ -421,12 +411,12 @@ describe("a __close that raises", function()
     assert.is_false(ok)
     assert.are.equal(boom, err)
     assert.is_false(scope:expired())
-    assert_unharmed()
+    expect.unharmed()
   end))
 
   it("of a variable without a __close is Lua's own error", in_loop(function()
     assert_misuse(function() local _ <close> = {} end, "non-closable")
-    assert_unharmed()
+    expect.unharmed()
   end))
 end)
 
@@ -453,7 +443,7 @@ describe("a __gc that raises", function()
     litter(10)
     neap.sleep(1)
     collectgarbage()
-    assert_unharmed()
+    expect.unharmed()
     take(reports)
   end))
 
@@ -466,7 +456,7 @@ describe("a __gc that raises", function()
     end)
     neap.sleep(1)
     assert.are.same({ "callback" }, log)
-    assert_unharmed()
+    expect.unharmed()
     take(reports)
   end))
 

@@ -2,11 +2,9 @@
 local neap = require "neap"
 local in_loop = require "spec.support.loop"
 local in_order = require "spec.support.order"
+local expect = require "spec.support.expect"
 
---- What an error is called: the class of an error object, any other value as it is.
-local function label(err)
-  return neap.is(err, neap.Error) and err.name or err
-end
+local label = expect.label
 
 --- A task with a name that sleeps and then raises `problem`, if there is one.
 local function task(name, delay, problem)
@@ -28,15 +26,6 @@ local function consume(log, pause, ...)
       neap.sleep(pause)
     end
   end
-end
-
---- The message of the argument error that fn raises; it carries a position in this file.
-local function misuse(fn)
-  local ok, err = pcall(fn)
-  assert.is_false(ok)
-  assert.are.equal("string", type(err))
-  assert.matches("as_completed_spec%.lua:%d+: ", err)
-  return err:lower()
 end
 
 describe("neap.as_completed", function()
@@ -241,14 +230,14 @@ describe("neap.as_completed", function()
   it("raises argument errors where it is called", in_loop(function()
     local a = task("a", 1)
     for _, list in ipairs { a, 42, "a" } do
-      assert.matches("#1", misuse(function() neap.as_completed(list) end), 1, true)
+      assert.matches("#1", expect.misuse_here(function() neap.as_completed(list) end), 1, true)
     end
-    assert.matches("#1", misuse(function() neap.as_completed() end), 1, true)
-    assert.matches("#2", misuse(function() neap.as_completed({ a }, 5) end), 1, true)
-    misuse(function() neap.as_completed { a, 42 } end)
-    misuse(function() neap.as_completed { a, {} } end)
-    misuse(function() neap.as_completed({ a }, { timeout = 0 / 0 }) end)
-    misuse(function() neap.as_completed({ a }, { timeout = "soon" }) end)
+    assert.matches("#1", expect.misuse_here(function() neap.as_completed() end), 1, true)
+    assert.matches("#2", expect.misuse_here(function() neap.as_completed({ a }, 5) end), 1, true)
+    expect.misuse_here(function() neap.as_completed { a, 42 } end)
+    expect.misuse_here(function() neap.as_completed { a, {} } end)
+    expect.misuse_here(function() neap.as_completed({ a }, { timeout = 0 / 0 }) end)
+    expect.misuse_here(function() neap.as_completed({ a }, { timeout = "soon" }) end)
     assert.are.same({ "a", 1 }, { a:await(), neap.time() })
   end))
 end)

@@ -2,11 +2,10 @@
 local neap = require "neap"
 local in_loop = require "spec.support.loop"
 local in_order = require "spec.support.order"
+local expect = require "spec.support.expect"
 
---- What an error is called: the class of an error object, any other value as it is.
-local function label(err)
-  return neap.is(err, neap.Error) and err.name or err
-end
+local label = expect.label
+local collect = require("spec.support.bodies").collect
 
 --- A body that sleeps; when cancelled it cleans up for `cleanup` seconds and passes the
 -- cancellation on. Each step goes into `log` with its time.
@@ -40,23 +39,6 @@ local function gatherer(log, ...)
   end, ...)
   neap.sleep(0)
   return task
-end
-
---- Lets the loop finish its pass, collects all garbage, lets the loop report what was found.
-local function collect()
-  neap.sleep(0)
-  collectgarbage()
-  collectgarbage()
-  neap.sleep(0)
-end
-
---- The message of the argument error that fn raises; it carries a position in this file.
-local function misuse(fn)
-  local ok, err = pcall(fn)
-  assert.is_false(ok)
-  assert.are.equal("string", type(err))
-  assert.matches("gather_spec%.lua:%d+: ", err)
-  return err:lower()
 end
 
 describe("neap.gather", function()
@@ -493,9 +475,10 @@ describe("neap.gather given what it cannot gather", function()
       local ran = false
       local task = neap.create_task(neap.sleep, 1, "own result")
       local function body() ran = true end
-      assert.matches("#1", misuse(function() neap.gather(value) end), 1, true)
-      assert.matches("#3", misuse(function() neap.gather(task, body, value) end), 1, true)
-      misuse(function() neap.gather { body, task, value } end)
+      assert.matches("#1", expect.misuse_here(function() neap.gather(value) end), 1, true)
+      local message = expect.misuse_here(function() neap.gather(task, body, value) end)
+      assert.matches("#3", message, 1, true)
+      expect.misuse_here(function() neap.gather { body, task, value } end)
       assert.are.equal("own result", task:await())
       assert.is_false(ran)
     end))
@@ -503,17 +486,17 @@ describe("neap.gather given what it cannot gather", function()
 
   it("raises an argument error for nil and for a table among others", in_loop(function()
     local task = neap.create_task(neap.sleep, 1, "own result")
-    misuse(function() neap.gather(nil) end)
-    misuse(function() neap.gather(task, nil) end)
-    misuse(function() neap.gather(task, {}) end)
-    misuse(function() neap.gather { task, {} } end)
+    expect.misuse_here(function() neap.gather(nil) end)
+    expect.misuse_here(function() neap.gather(task, nil) end)
+    expect.misuse_here(function() neap.gather(task, {}) end)
+    expect.misuse_here(function() neap.gather { task, {} } end)
     assert.are.equal("own result", task:await())
   end))
 
   it("raises an error that says so outside of a task", in_loop(function()
     local failures, task = {}, neap.create_task(neap.sleep, 1, "own result")
     neap.call_soon(function()
-      failures[1] = misuse(function() neap.gather(task) end):match "task"
+      failures[1] = expect.misuse_here(function() neap.gather(task) end):match "task"
     end)
     assert.are.equal("own result", task:await())
     assert.are.same({ "task" }, failures)

@@ -1,19 +1,11 @@
 -- neap.shield: asyncio's rules, scenario by scenario (G01 to G05, D16).
 local neap = require "neap"
 local in_loop = require "spec.support.loop"
+local bodies = require "spec.support.bodies"
+local expect = require "spec.support.expect"
 
---- What an error is called: the class of an error object, any other value as it is.
-local function label(err)
-  return neap.is(err, neap.Error) and err.name or err
-end
-
---- Lets the loop finish its pass, collects all garbage, lets the loop report what was found.
-local function collect()
-  neap.sleep(0)
-  collectgarbage()
-  collectgarbage()
-  neap.sleep(0)
-end
+local label = expect.label
+local collect = bodies.collect
 
 --- A task that waits for shield(inner), logs how that ended, and ends likewise.
 local function shielded(log, inner)

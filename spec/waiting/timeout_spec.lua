@@ -1,11 +1,9 @@
 -- neap.timeout, neap.timeout_at and neap.move_on_after (E01 to E15, X01).
 local neap = require "neap"
 local in_loop = require "spec.support.loop"
+local expect = require "spec.support.expect"
 
---- What an error is called: the class of an error object, any other value as it is.
-local function label(err)
-  return neap.is(err, neap.Error) and err.name or err
-end
+local label = expect.label
 
 --- Sleeps and logs how that ended, with the time; an error goes on.
 local function watched_sleep(log, delay)

@@ -1,35 +1,12 @@
 -- neap.wait_for with a function: semantics D01 to D29 where they concern one.
 local neap = require "neap"
 local in_loop = require "spec.support.loop"
+local bodies = require "spec.support.bodies"
+local expect = require "spec.support.expect"
 
---- What an error is called: the class of an error object, any other value as it is.
-local function label(err)
-  return neap.is(err, neap.Error) and err.name or err
-end
-
---- A body that sleeps; when cancelled it cleans up for `cleanup` seconds and passes the
--- cancellation on. Each step goes into `log` with its time.
-local function careful(log, cleanup)
-  return function()
-    local ok, err = pcall(neap.sleep, 100)
-    if not ok then
-      log[#log + 1] = { "cleanup begins", neap.time() }
-      neap.sleep(cleanup)
-      log[#log + 1] = { "cleanup ends", neap.time() }
-      error(err, 0)
-    end
-  end
-end
-
---- A body that, when cancelled, returns `...` as if nothing had happened.
-local function stubborn(...)
-  local results = table.pack(...)
-  return function()
-    pcall(neap.sleep, 100)
-    return table.unpack(results, 1, results.n)
-  end
-end
-
+local label = expect.label
+local careful = bodies.careful
+local stubborn = bodies.stubborn
 
 describe("neap.wait_for with a function", function()
   it("D01 passes the extra arguments and returns all results", in_loop(function()
@@ -53,11 +30,11 @@ describe("neap.wait_for with a function", function()
 
   it("D03 raises TimeoutError only after the function's cleanup has ended", in_loop(function()
     local log = {}
-    local ok, err = pcall(neap.wait_for, careful(log, 2), 1)
+    local ok, err = pcall(neap.wait_for, careful(log, "it", 2), 1)
     log[#log + 1] = { ok, label(err), neap.time() }
     assert.are.same({
-      { "cleanup begins", 1 },
-      { "cleanup ends", 3 },
+      { "it", "CancelledError", 1 },
+      { "it", "cleaned up", 3 },
       { false, "TimeoutError", 3 },
     }, log)
   end))
@@ -110,7 +87,7 @@ describe("neap.wait_for with a function", function()
   it("D12 cancelling the caller cancels it, with its cleanup awaited", in_loop(function()
     local log = {}
     local waiter = neap.create_task(function()
-      local _, err = pcall(neap.wait_for, careful(log, 2), 50)
+      local _, err = pcall(neap.wait_for, careful(log, "it", 2), 50)
       log[#log + 1] = { label(err), err.message, neap.time() }
       error(err, 0)
     end)
@@ -118,8 +95,8 @@ describe("neap.wait_for with a function", function()
     waiter:cancel("enough")
     pcall(waiter.await, waiter)
     assert.are.same({
-      { "cleanup begins", 1 },
-      { "cleanup ends", 3 },
+      { "it", "CancelledError", 1 },
+      { "it", "cleaned up", 3 },
       { "CancelledError", "enough", 3 },
     }, log)
     assert.is_true(waiter:cancelled())

@@ -2,35 +2,12 @@
 local neap = require "neap"
 local in_loop = require "spec.support.loop"
 local in_order = require "spec.support.order"
+local bodies = require "spec.support.bodies"
+local expect = require "spec.support.expect"
 
---- What an error is called: the class of an error object, any other value as it is.
-local function label(err)
-  return neap.is(err, neap.Error) and err.name or err
-end
-
---- A body that sleeps; when cancelled it cleans up for `cleanup` seconds and passes the
--- cancellation on. Each step goes into `log` with its time.
-local function careful(log, cleanup)
-  return function()
-    local ok, err = pcall(neap.sleep, 100)
-    if not ok then
-      log[#log + 1] = { "cleanup begins", neap.time() }
-      neap.sleep(cleanup)
-      log[#log + 1] = { "cleanup ends", neap.time() }
-      error(err, 0)
-    end
-  end
-end
-
---- A body that, when cancelled, returns `...` as if nothing had happened.
-local function stubborn(...)
-  local results = table.pack(...)
-  return function()
-    pcall(neap.sleep, 100)
-    return table.unpack(results, 1, results.n)
-  end
-end
-
+local label = expect.label
+local careful = bodies.careful
+local stubborn = bodies.stubborn
 
 describe("neap.wait_for with a task", function()
   it("D01 returns the results of a task that ends in time", in_loop(function()
@@ -61,13 +38,13 @@ describe("neap.wait_for with a task", function()
 
   it("D03 raises TimeoutError only after the task's cleanup has ended", in_loop(function()
     local log = {}
-    local task = neap.create_task(careful(log, 2))
+    local task = neap.create_task(careful(log, "it", 2))
     local ok, err = pcall(neap.wait_for, task, 1)
     log[#log + 1] = { label(err), neap.time() }
     assert.is_false(ok)
     assert.are.same({
-      { "cleanup begins", 1 },
-      { "cleanup ends", 3 },
+      { "it", "CancelledError", 1 },
+      { "it", "cleaned up", 3 },
       { "TimeoutError", 3 },
     }, log)
     assert.is_true(task:cancelled())
@@ -104,13 +81,13 @@ describe("neap.wait_for with a task", function()
 
   it("D05 with timeout 0 waits for the cleanup of the task", in_loop(function()
     local log = {}
-    local task = neap.create_task(careful(log, 2))
+    local task = neap.create_task(careful(log, "it", 2))
     neap.sleep(1)
     local ok, err = pcall(neap.wait_for, task, 0)
     log[#log + 1] = { ok, label(err), neap.time() }
     assert.are.same({
-      { "cleanup begins", 1 },
-      { "cleanup ends", 3 },
+      { "it", "CancelledError", 1 },
+      { "it", "cleaned up", 3 },
       { false, "TimeoutError", 3 },
     }, log)
   end))
@@ -172,7 +149,7 @@ describe("neap.wait_for with a task", function()
 
   it("D12 a cancelled waiter cancels the task, awaits its cleanup, then raises", in_loop(function()
     local log = {}
-    local inner = neap.create_task(careful(log, 2))
+    local inner = neap.create_task(careful(log, "it", 2))
     local waiter = neap.create_task(function()
       local _, err = pcall(neap.wait_for, inner, 50)
       log[#log + 1] = { label(err), err.message, neap.time() }
@@ -182,8 +159,8 @@ describe("neap.wait_for with a task", function()
     assert.is_true(waiter:cancel("enough"))
     pcall(waiter.await, waiter)
     assert.are.same({
-      { "cleanup begins", 1 },
-      { "cleanup ends", 3 },
+      { "it", "CancelledError", 1 },
+      { "it", "cleaned up", 3 },
       { "CancelledError", "enough", 3 },
     }, log)
     assert.is_true(inner:cancelled())
@@ -282,7 +259,7 @@ describe("neap.wait_for with a task", function()
 
   it("D26 a waiter cancelled during the timeout's cleanup raises at once", in_loop(function()
     local log = {}
-    local inner = neap.create_task(careful(log, 5))
+    local inner = neap.create_task(careful(log, "it", 5))
     local waiter = neap.create_task(function()
       local _, err = pcall(neap.wait_for, inner, 1)
       log[#log + 1] = { label(err), err.message, neap.time() }
@@ -291,7 +268,7 @@ describe("neap.wait_for with a task", function()
     neap.sleep(2)
     assert.is_true(waiter:cancel("again"))
     pcall(waiter.await, waiter)
-    assert.are.same({ { "cleanup begins", 1 }, { "CancelledError", "again", 2 } }, log)
+    assert.are.same({ { "it", "CancelledError", 1 }, { "CancelledError", "again", 2 } }, log)
     assert.is_true(inner:cancelled())
     assert.is_true(waiter:cancelled())
     assert.are.equal(1, waiter:cancelling())

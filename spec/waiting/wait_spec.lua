@@ -2,11 +2,9 @@
 local neap = require "neap"
 local in_loop = require "spec.support.loop"
 local in_order = require "spec.support.order"
+local expect = require "spec.support.expect"
 
---- What an error is called: the class of an error object, any other value as it is.
-local function label(err)
-  return neap.is(err, neap.Error) and err.name or err
-end
+local label = expect.label
 
 --- A task with a name that sleeps and then raises `problem`, if there is one.
 local function task(name, delay, problem)
@@ -38,15 +36,6 @@ local function finish(tasks)
   for _, each in ipairs(tasks) do
     pcall(each.await, each)
   end
-end
-
---- The message of the argument error that fn raises; it carries a position in this file.
-local function misuse(fn)
-  local ok, err = pcall(fn)
-  assert.is_false(ok)
-  assert.are.equal("string", type(err))
-  assert.matches("wait_spec%.lua:%d+: ", err)
-  return err:lower()
 end
 
 describe("neap.wait", function()
@@ -241,13 +230,13 @@ end)
 
 describe("neap.wait given what it cannot use", function()
   it("H05 raises an argument error for an empty list", in_loop(function()
-    assert.matches("empty", misuse(function() neap.wait {} end), 1, true)
+    assert.matches("empty", expect.misuse_here(function() neap.wait {} end), 1, true)
   end))
 
   it("H06 raises an argument error for a function in the list", in_loop(function()
     local ran = false
     local a = task("a", 1)
-    local message = misuse(function() neap.wait { a, function() ran = true end } end)
+    local message = expect.misuse_here(function() neap.wait { a, function() ran = true end } end)
     assert.matches("function", message, 1, true)
     assert.are.equal("a", a:await())
     neap.sleep(1)
@@ -257,7 +246,7 @@ describe("neap.wait given what it cannot use", function()
   it("H11 raises an argument error for an unknown return_when", in_loop(function()
     local a = task("a", 1)
     for _, value in ipairs { "SECOND_COMPLETED", "first_completed", "", 42, {}, true } do
-      local message = misuse(function() neap.wait({ a }, { return_when = value }) end)
+      local message = expect.misuse_here(function() neap.wait({ a }, { return_when = value }) end)
       assert.matches("return_when", message, 1, true)
     end
     assert.are.same({ "a", 1 }, { a:await(), neap.time() })
@@ -265,28 +254,28 @@ describe("neap.wait given what it cannot use", function()
 
   it("raises an argument error for a timeout that is none", in_loop(function()
     local a = task("a", 1)
-    misuse(function() neap.wait({ a }, { timeout = 0 / 0 }) end)
-    misuse(function() neap.wait({ a }, { timeout = "soon" }) end)
-    misuse(function() neap.wait({ a }, { timeout = {} }) end)
+    expect.misuse_here(function() neap.wait({ a }, { timeout = 0 / 0 }) end)
+    expect.misuse_here(function() neap.wait({ a }, { timeout = "soon" }) end)
+    expect.misuse_here(function() neap.wait({ a }, { timeout = {} }) end)
     assert.are.same({ "a", 1 }, { a:await(), neap.time() })
   end))
 
   it("raises an argument error for a list that is none", in_loop(function()
     local a = task("a", 1)
     for _, list in ipairs { a, 42, "a", function() end } do
-      assert.matches("#1", misuse(function() neap.wait(list) end), 1, true)
+      assert.matches("#1", expect.misuse_here(function() neap.wait(list) end), 1, true)
     end
-    assert.matches("#1", misuse(function() neap.wait() end), 1, true)
-    assert.matches("#2", misuse(function() neap.wait({ a }, 5) end), 1, true)
-    misuse(function() neap.wait { a, 42 } end)
-    misuse(function() neap.wait { a, {} } end)
+    assert.matches("#1", expect.misuse_here(function() neap.wait() end), 1, true)
+    assert.matches("#2", expect.misuse_here(function() neap.wait({ a }, 5) end), 1, true)
+    expect.misuse_here(function() neap.wait { a, 42 } end)
+    expect.misuse_here(function() neap.wait { a, {} } end)
     assert.are.same({ "a", 1 }, { a:await(), neap.time() })
   end))
 
   it("raises an error that says so outside of a task", in_loop(function()
     local failures, a = {}, task("a", 1)
     neap.call_soon(function()
-      failures[1] = misuse(function() neap.wait { a } end):match "task"
+      failures[1] = expect.misuse_here(function() neap.wait { a } end):match "task"
     end)
     assert.are.equal("a", a:await())
     assert.are.same({ "task" }, failures)
