@@ -193,6 +193,7 @@ static void set_body(lua_State *L, neap_transfer *t) {
   const char *method = luaL_checkstring(L, METHOD);
   if (strcmp(method, "HEAD") == 0) {
     SET(t, CURLOPT_NOBODY, 1L);
+    t->no_body = true;
   } else if (strcmp(method, "GET") != 0 || !lua_isnil(L, BODY)) {
     SET(t, CURLOPT_CUSTOMREQUEST, method);
   }

@@ -26,7 +26,8 @@
   X(curl_multi_remove_handle)                                                  \
   X(curl_multi_socket_action)                                                  \
   X(curl_multi_info_read)                                                      \
-  X(curl_multi_cleanup)
+  X(curl_multi_cleanup)                                                        \
+  X(curl_version_info)
 
 /* Read-only once neap_curl_load has returned NULL. */
 typedef struct neap_curl_functions {

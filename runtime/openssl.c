@@ -28,9 +28,12 @@
   X(BIO_set_data)                                                              \
   X(BIO_set_flags)                                                             \
   X(BIO_set_init)                                                              \
+  X(CRYPTO_free_ex_index)                                                      \
+  X(CRYPTO_get_ex_new_index)                                                   \
   X(ERR_clear_error)                                                           \
   X(ERR_peek_error)                                                            \
   X(ERR_reason_error_string)                                                   \
+  X(OpenSSL_version)                                                           \
   X(SSL_CIPHER_get_name)                                                       \
   X(SSL_CTX_check_private_key)                                                 \
   X(SSL_CTX_ctrl)                                                              \
@@ -54,6 +57,8 @@
   X(SSL_get0_param)                                                            \
   X(SSL_get_current_cipher)                                                    \
   X(SSL_get_error)                                                             \
+  X(SSL_get_ex_data)                                                           \
+  X(SSL_get_shutdown)                                                          \
   X(SSL_get_verify_result)                                                     \
   X(SSL_get_version)                                                           \
   X(SSL_new)                                                                   \
@@ -63,6 +68,8 @@
   X(SSL_set_accept_state)                                                      \
   X(SSL_set_bio)                                                               \
   X(SSL_set_connect_state)                                                     \
+  X(SSL_set_ex_data)                                                           \
+  X(SSL_set_info_callback)                                                     \
   X(SSL_shutdown)                                                              \
   X(SSL_write_ex)                                                              \
   X(TLS_method)                                                                \
@@ -99,6 +106,9 @@ struct neap_tls_engine {
 /* OpenSSL's own BIO in memory fills with zeros what it will write over, and
  * would be a second copy of everything. */
 static BIO_METHOD *method;
+
+/* Where an SSL object of another library has its neap_tls_end. */
+static int end_index = -1;
 
 static int on_output(BIO *bio, const char *data, int length) {
   neap_tls_engine *engine = ssl.BIO_get_data(bio);
@@ -152,8 +162,12 @@ static long on_control(BIO *bio, int command, long number, void *pointer) {
 __attribute__((destructor)) static void unload(void) {
   if (method != NULL) {
     ssl.BIO_meth_free(method);
+    ssl.CRYPTO_free_ex_index(CRYPTO_EX_INDEX_SSL, end_index);
   }
 }
+
+static void on_end_freed(void *parent, void *ptr, CRYPTO_EX_DATA *ad, int index,
+                         long number, void *pointer);
 
 static void load(void) {
   load_error = neap_library_load(&library, NEAP_OPENSSL_FILE, names, &ssl);
@@ -166,6 +180,8 @@ static void load(void) {
     load_error = "OpenSSL cannot start";
     return;
   }
+  end_index = ssl.CRYPTO_get_ex_new_index(CRYPTO_EX_INDEX_SSL, 0, NULL, NULL,
+                                          NULL, on_end_freed);
   ssl.BIO_meth_set_write(method, on_output);
   ssl.BIO_meth_set_read(method, on_input);
   ssl.BIO_meth_set_ctrl(method, on_control);
@@ -447,6 +463,54 @@ const char *neap_tls_protocol(const neap_tls_engine *engine, size_t *length) {
   ssl.SSL_get0_alpn_selected(engine->ssl, &protocol, &size);
   *length = size;
   return (const char *)protocol;
+}
+
+/* ---- connections of other libraries ---- */
+
+static void on_end_freed(void *parent, void *ptr, CRYPTO_EX_DATA *ad, int index,
+                         long number, void *pointer) {
+  (void)parent;
+  (void)ad;
+  (void)index;
+  (void)number;
+  (void)pointer;
+  neap_tls_end *end = ptr;
+  if (end != NULL) {
+    end->ssl = NULL;
+  }
+}
+
+static void on_info(const SSL *s, int where, int value) {
+  neap_tls_end *end = ssl.SSL_get_ex_data(s, end_index);
+  if (end != NULL && where == SSL_CB_READ_ALERT &&
+      (value & 0xff) == SSL_AD_CLOSE_NOTIFY) {
+    end->said = true;
+  }
+}
+
+void neap_tls_end_watch(neap_tls_end *end, void *object, const char *version) {
+  static const char name[] = "OpenSSL/";
+  if (object == NULL || version == NULL || neap_openssl_load() != NULL ||
+      strncmp(version, name, sizeof name - 1) != 0 ||
+      strcmp(version + sizeof name - 1,
+             ssl.OpenSSL_version(OPENSSL_VERSION_STRING)) != 0 ||
+      ssl.SSL_set_ex_data(object, end_index, end) != 1) {
+    return;
+  }
+  end->ssl = object;
+  end->asked = true;
+  end->said = (ssl.SSL_get_shutdown(object) & SSL_RECEIVED_SHUTDOWN) != 0;
+  ssl.SSL_set_info_callback(object, on_info);
+}
+
+bool neap_tls_end_is_missing(neap_tls_end *end) {
+  bool missing = end->asked && !end->said;
+  if (end->ssl != NULL) {
+    ssl.SSL_set_info_callback(end->ssl, NULL);
+    ssl.SSL_set_ex_data(end->ssl, end_index, NULL);
+  }
+  memset(end, 0, sizeof *end);
+  return missing;
 }
 
 #endif

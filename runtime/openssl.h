@@ -75,4 +75,34 @@ const char *neap_tls_cipher(const neap_tls_engine *engine);
 /* What was agreed on by ALPN; not terminated; length 0 if nothing. */
 const char *neap_tls_protocol(const neap_tls_engine *engine, size_t *length);
 
+/* Whether the peer of a connection that another library has made says that
+ * nothing follows. All zero: nobody asks. */
+typedef struct neap_tls_end {
+  void *ssl; /* NULL: none, or it has been freed */
+  bool asked;
+  bool said;
+} neap_tls_end;
+
+#ifdef NEAP_OPENSSL_FILE
+/* Asks from now on, of an SSL object of the library whose version is
+ * "OpenSSL/3.0.1"; if that is not ours, of none. `end` stays where it is until
+ * the answer is fetched. */
+void neap_tls_end_watch(neap_tls_end *end, void *ssl, const char *version);
+
+/* Asks no more. True: the peer was asked, and did not say so. */
+bool neap_tls_end_is_missing(neap_tls_end *end);
+#else
+static inline void neap_tls_end_watch(neap_tls_end *end, void *ssl,
+                                      const char *version) {
+  (void)end;
+  (void)ssl;
+  (void)version;
+}
+
+static inline bool neap_tls_end_is_missing(neap_tls_end *end) {
+  (void)end;
+  return false;
+}
+#endif
+
 #endif

@@ -3,7 +3,9 @@
 
 #include "runtime/transfer.h"
 
+#include <stdio.h>
 #include <string.h>
+#include <strings.h>
 #include <unistd.h>
 
 #include <uv.h>
@@ -13,14 +15,9 @@
 #include "runtime/loop.h"
 #include "runtime/object.h"
 
-/* Bytes of a streamed body that may wait for their reader; easy handles kept
- * for later transfers; connections at once, and kept; lists of sockets. */
-enum {
-  STREAM_BUFFER = 256 * 1024,
-  MAX_IDLE = 64,
-  MAX_CONNECTIONS = 256,
-  WATCH_LISTS = 64
-};
+/* Bytes of a streamed body that may wait for their reader; connections at once,
+ * and kept; lists of sockets. */
+enum { STREAM_BUFFER = 256 * 1024, MAX_CONNECTIONS = 256, WATCH_LISTS = 64 };
 
 /* Owner: a userdata in the registry until neap_http_close, then the loop, until
  * the timer is closed. */
@@ -35,8 +32,6 @@ struct neap_http {
   size_t running;
   bool broken;  /* a callback had to fail: libcurl gives up this multi handle */
   bool closing; /* no timer is set any more */
-  size_t idle_count;
-  CURL *idle[MAX_IDLE];
 };
 
 /* A socket that libcurl watches. One that is connected is watched until it is
@@ -78,6 +73,16 @@ static int os_error_of(CURL *easy) {
 }
 
 static void finish(neap_transfer *t, CURLcode result) {
+  if (result == CURLE_BAD_FUNCTION_ARGUMENT || /* its first header is folded */
+      (result == CURLE_OK && !t->has_head)) {  /* its status line is none */
+    result = CURLE_WEIRD_SERVER_REPLY;
+  }
+  if (neap_tls_end_is_missing(&t->end) && result == CURLE_OK) {
+    result = CURLE_PARTIAL_FILE;
+    snprintf(
+        t->error, sizeof t->error,
+        "the connection was cut off: TLS did not say that this is its end");
+  }
   t->result = result;
   t->os_error = os_error_of(t->easy);
   t->running = false;
@@ -282,11 +287,52 @@ static bool store(neap_transfer *t, neap_buffer *buffer, const char *data,
 /* The status of "HTTP/1.1 200 OK" or "HTTP/2 200"; 0 if it is no such line. */
 static int status_of(const char *line, size_t length) {
   const char *space = memchr(line, ' ', length);
+  int status = 0;
   if (length < 5 || memcmp(line, "HTTP/", 5) != 0 || space == NULL ||
       line + length - space < 4) {
     return 0;
   }
-  return (space[1] - '0') * 100 + (space[2] - '0') * 10 + (space[3] - '0');
+  for (int i = 1; i <= 3; i++) {
+    if (space[i] < '0' || space[i] > '9') {
+      return 0;
+    }
+    status = status * 10 + (space[i] - '0');
+  }
+  return status;
+}
+
+/* A body whose length nobody says ends with the connection, and libcurl takes
+ * any end for that. If TLS carries it, the server's has to say so. */
+static void watch_end(neap_transfer *t) {
+  const struct curl_tlssessioninfo *tls = NULL;
+  curl_off_t length = -1;
+  long version = 0;
+  neap_curl.curl_easy_getinfo(t->easy, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T,
+                              &length);
+  neap_curl.curl_easy_getinfo(t->easy, CURLINFO_HTTP_VERSION, &version);
+  neap_curl.curl_easy_getinfo(t->easy, CURLINFO_TLS_SSL_PTR, &tls);
+  bool has_body = !t->no_body && t->status != 204 && t->status != 304;
+  if (has_body && length < 0 && !t->chunked && version < CURL_HTTP_VERSION_2 &&
+      tls != NULL && tls->backend == CURLSSLBACKEND_OPENSSL) {
+    neap_tls_end_watch(
+        &t->end, tls->internals,
+        neap_curl.curl_version_info(CURLVERSION_NOW)->ssl_version);
+  }
+}
+
+/* "Transfer-Encoding: chunked", perhaps after other encodings. */
+static bool says_chunked(const char *line, size_t length) {
+  static const char name[] = "transfer-encoding:";
+  static const char word[] = "chunked";
+  if (length < sizeof name || strncasecmp(line, name, sizeof name - 1) != 0) {
+    return false;
+  }
+  for (size_t i = sizeof name - 1; i + sizeof word - 1 <= length; i++) {
+    if (strncasecmp(line + i, word, sizeof word - 1) == 0) {
+      return true;
+    }
+  }
+  return false;
 }
 
 /* A line of a head, perhaps of a response before the final one (100, 103), or
@@ -305,15 +351,20 @@ static size_t on_header(char *data, size_t size, size_t count, void *ud) {
   int status = status_of(data, nbytes);
   if (status != 0) {
     t->status = status;
+    t->chunked = false;
     neap_buffer_drop(&t->head, neap_buffer_length(&t->head));
   }
   if (nbytes > 0 && (data[0] == '\r' || data[0] == '\n')) {
     t->has_head = t->status >= 200;
+    if (t->has_head) {
+      watch_end(t);
+    }
     if (t->streamed) {
       neap_wake_all(&t->waiters);
     }
     return nbytes;
   }
+  t->chunked = t->chunked || says_chunked(data, nbytes);
   return store(t, &t->head, data, nbytes) ? nbytes : 0;
 }
 
@@ -408,9 +459,6 @@ void neap_http_close(neap_http *http) {
     neap_transfer_close(
         NEAP_CONTAINER_OF(http->transfers.next, neap_transfer, link));
   }
-  while (http->idle_count > 0) {
-    neap_curl.curl_easy_cleanup(http->idle[--http->idle_count]);
-  }
   neap_curl.curl_multi_cleanup(http->multi);
   for (size_t i = 0; i < WATCH_LISTS; i++) {
     while (http->watches[i] != NULL) {
@@ -424,9 +472,11 @@ void neap_http_close(neap_http *http) {
 
 /* ---- transfers ---- */
 
+/* An easy handle is used once. Before 8.1.0 libcurl keeps a pointer to the last
+ * header of the transfer before, which has been freed, and follows it if a
+ * response begins with a folded line; before 8.8.0 the errno of a failure. */
 bool neap_transfer_open(neap_transfer *t, neap_http *http) {
-  CURL *easy = http->idle_count > 0 ? http->idle[--http->idle_count]
-                                    : neap_curl.curl_easy_init();
+  CURL *easy = neap_curl.curl_easy_init();
   if (easy == NULL) {
     return false;
   }
@@ -504,14 +554,8 @@ void neap_transfer_close(neap_transfer *t) {
     count_running(http, false);
     collect(http, CURLM_OK);
   }
-  /* Before 8.8.0 libcurl gives the errno of a failure to later ones, too. */
-  if (os_error_of(t->easy) == 0 && http->idle_count < MAX_IDLE &&
-      !http->closing) {
-    neap_curl.curl_easy_reset(t->easy);
-    http->idle[http->idle_count++] = t->easy;
-  } else {
-    neap_curl.curl_easy_cleanup(t->easy);
-  }
+  neap_tls_end_is_missing(&t->end); /* nobody asks any more */
+  neap_curl.curl_easy_cleanup(t->easy);
   t->easy = NULL;
   neap_curl.curl_slist_free_all(t->headers);
   t->headers = NULL;

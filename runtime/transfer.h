@@ -17,6 +17,7 @@
 #include "runtime/buffer.h"
 #include "runtime/curl.h"
 #include "runtime/list.h"
+#include "runtime/openssl.h"
 #include "runtime/runtime.h"
 
 typedef struct neap_http neap_http;
@@ -47,11 +48,16 @@ typedef struct neap_transfer {
   const char *input; /* what is sent: anchored by who feeds it */
   size_t input_length;
 
+  neap_tls_end
+      end; /* whether TLS says where the body ends, if nobody else does */
+
   CURLcode result; /* once it is done */
   int os_error;    /* errno of its last failed system call, or 0 */
   neap_transfer_limit limit;
   bool running;
   bool has_head;    /* the head is complete, and is the final response's */
+  bool no_body;     /* HEAD was asked */
+  bool chunked;     /* the body says itself where it ends */
   bool streamed;    /* a full buffer holds the sender back */
   bool paused;      /* and does so now */
   bool starved;     /* libcurl waits for input */

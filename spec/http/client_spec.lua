@@ -49,6 +49,9 @@ describe("neap.http", function()
     assert.are.same({ 200, "2", "ok" }, { response.status, response.headers.b, response.body })
     assert.is_nil(response.headers.a)
     assert.are.equal("one two", http.get(server.url .. "/folded").headers.a)
+    local headers = http.get(server.url .. "/bare_cr").headers
+    assert.are.equal("one B: two", headers.a)
+    assert.is_nil(headers.b)
   end)
 
   it("sends what was asked for, and no more", function()
@@ -268,6 +271,8 @@ X-Many: 1
   it("says what went wrong", function()
     fails("PARTIAL_FILE", "/truncated")
     fails("WEIRD_SERVER_REPLY", "/nul_header")
+    fails("WEIRD_SERVER_REPLY", "/no_status")
+    fails("WEIRD_SERVER_REPLY", "/folded_first") -- what libcurl knows is of another response
     fails("UNSUPPORTED_PROTOCOL", "/no_http") -- HTTP/0.9
     fails("RECV_ERROR", "/bad_chunk")
     local fresh <close> = start_server() -- on a connection used before libcurl would try again

@@ -71,6 +71,46 @@ describe("neap.http over TLS", function()
     end)
   end)
 
+  --- The body in both ways to get it, or the code of the error; `before` is what came before it.
+  local function outcomes(url, options, before)
+    local ok, whole = pcall(http.get, url, options)
+    whole = ok and whole.body or whole.code
+    options.stream = true
+    local response <close> = http.get(url, options)
+    local got = {}
+    local streamed, err = pcall(function()
+      for piece in response:chunks() do got[#got + 1] = piece end
+    end)
+    if before then assert.are.equal(before, table.concat(got)) end
+    return { whole, streamed and table.concat(got) or err.code }
+  end
+
+  for _, version in ipairs { "TLSv1_2", "TLSv1_3" } do
+    it("tells a body that was cut off from one that ends, by " .. version, function()
+      local pem, key = certificate("cut", "IP:127.0.0.1", 2)
+      local server <close> = start_server(pem, key, version)
+      local function get(how, before)
+        return outcomes(server.url .. "/until_close/" .. how, { ca_file = pem }, before)
+      end
+      assert.are.same({ "PARTIAL_FILE", "PARTIAL_FILE" }, get("cut", "some"))
+      assert.are.same({ "some", "some" }, get "clean")
+      assert.are.same({ "some", "some" }, get "chunks")
+      assert.are.same({ "", "" }, get "empty")
+      local ok, err = pcall(http.get, server.url .. "/until_close/cut", { ca_file = pem })
+      assert.is_false(ok)
+      assert.matches("cut off", err.message, 1, true)
+      assert.are.equal(200,
+        http.head(server.url .. "/until_close/cut", { ca_file = pem }).status)
+      assert.are.equal(200, http.get(server.url .. "/json", { ca_file = pem }).status)
+      assert.are.same({ "PARTIAL_FILE", "PARTIAL_FILE" }, get "cut")
+    end)
+  end
+
+  it("takes the end of a connection without TLS for that of a body", function()
+    local server <close> = start_server()
+    assert.are.same({ "some", "some" }, outcomes(server.url .. "/until_close/plain", {}))
+  end)
+
   it("refuses a server without TLS", function()
     local server <close> = start_server()
     refused("SSL_CONNECT_ERROR", http.get, ("https://127.0.0.1:%d/json"):format(server.port))

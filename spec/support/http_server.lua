@@ -1,6 +1,6 @@
 -- The HTTP server of http_server.py, for specs.
 --
---   local server <close> = start([certificate, key])   ends at the block's end
+--   local server <close> = start([certificate, key[, version]]) ends at the block's end
 --     server.port, server.url
 local LIMIT = 60 -- seconds after which one that was forgotten ends by itself
 

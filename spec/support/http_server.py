@@ -1,5 +1,5 @@
 # http_server.py - an HTTP server for specs, well-behaved and not. Prints its port.
-#   http_server.py [CERTIFICATE KEY]
+#   http_server.py [CERTIFICATE KEY [TLSv1_2]]
 import gzip
 import http.server
 import socket
@@ -115,12 +115,34 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def truncated(self, _):
         self.raw(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nonly this")
 
+    def until_close(self, how):
+        """Ends as TLS wants it, if `how` is clean."""
+        if how.startswith("chunks"):
+            self.raw(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: Chunked\r\n\r\n4\r\nsome\r\n0\r\n\r\n")
+        elif how.startswith("empty"):
+            self.raw(b"HTTP/1.1 204 No Content\r\n\r\n")
+        else:
+            self.raw(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n")
+            if self.command != "HEAD":
+                self.raw(b"some")
+        if how == "clean":
+            self.connection.unwrap()
+
     def early_data(self, _):
         self.raw(b"HTTP/1.1 103 Early Hints\r\nA: 1\r\n\r\nHTTP/1.1 200 OK\r\nB: 2\r\n"
                  b"Content-Length: 2\r\n\r\nok")
 
     def folded(self, _):
         self.raw(b"HTTP/1.1 200 OK\r\nA: one\r\n two\r\nContent-Length: 0\r\n\r\n")
+
+    def folded_first(self, _):
+        self.raw(b"HTTP/1.1 200 OK\r\n folded\r\nContent-Length: 0\r\n\r\n")
+
+    def no_status(self, _):
+        self.raw(b"HTTP/.10 \r\nContent-Length: 0\r\n\r\n")
+
+    def bare_cr(self, _):
+        self.raw(b"HTTP/1.1 200 OK\r\nA: one\rB: two\r\r\nContent-Length: 0\r\n\r\n")
 
     def many_headers(self, count):
         self.wfile.write(b"HTTP/1.1 200 OK\r\n")
@@ -171,6 +193,8 @@ class Server(http.server.ThreadingHTTPServer):
 if len(sys.argv) > 2:
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(sys.argv[1], sys.argv[2])
+    if len(sys.argv) > 3:
+        context.maximum_version = ssl.TLSVersion[sys.argv[3]]
 
 server = Server(("127.0.0.1", 0), Handler)
 print(server.server_address[1], flush=True)

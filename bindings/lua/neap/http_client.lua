@@ -47,10 +47,11 @@ local Headers = {
 }
 
 --- name -> sequence of values, of the text of a head. A line that begins with a space
--- goes on with the one before.
+-- goes on with the one before. A CR that ends no line is a space (RFC 9112, 2.2).
 local function parse_lists(head)
   local lists, last = {}, nil
-  for line in head:gmatch "([^\r\n]*)\r?\n" do
+  if head:find "\r[^\n]" then head = head:gsub("\r+([^\r\n])", " %1") end
+  for line in head:gmatch "([^\r\n]*)\r*\n" do
     local name, value = line:match "^([^%s:]+)[ \t]*:[ \t]*(.-)[ \t]*$"
     if name then
       last = name:lower()
