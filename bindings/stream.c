@@ -508,13 +508,14 @@ static const luaL_Reg methods[] = {
     {NULL,           NULL          },
 };
 
-/* watch(stream, on): cancels the running task when the peer has gone, until it is
- * turned off. */
+/* watch(stream, on[, half_open]): cancels the running task when the peer has
+ * gone, until it is turned off. half_open: one that only says that it sends
+ * nothing more has not. */
 int neap_watch_stream(lua_State *L) {
   neap_runtime *rt = neap_runtime_up(L);
   neap_stream *s = neap_stream_check(L, 1);
   if (lua_toboolean(L, 2) && s->transport != NULL) {
-    neap_stream_watch(s, neap_check_current(L, rt));
+    neap_stream_watch(s, neap_check_current(L, rt), lua_toboolean(L, 3));
   } else {
     neap_stream_unwatch(s);
   }

@@ -100,8 +100,9 @@ static void cancel_watcher(neap_runtime *rt, neap_job *job) {
 }
 
 static void tell_watcher(neap_stream *stream) {
-  if (stream->watcher != NULL && stream->watch.link.next == NULL &&
-      neap_buffer_length(&stream->in) == 0) {
+  bool may_listen = stream->half_open && stream->read_status == UV_EOF;
+  if (stream->watcher != NULL && !may_listen &&
+      stream->watch.link.next == NULL && neap_buffer_length(&stream->in) == 0) {
     stream->watch.run = cancel_watcher;
     neap_loop_append(stream->rt, &stream->watch);
   }
@@ -358,8 +359,9 @@ void neap_stream_take(neap_stream *stream, size_t nbytes) {
   }
 }
 
-void neap_stream_watch(neap_stream *stream, neap_task *task) {
+void neap_stream_watch(neap_stream *stream, neap_task *task, bool half_open) {
   stream->watcher = task;
+  stream->half_open = half_open;
   if (stream->read_status != 0) {
     tell_watcher(stream);
   } else if (neap_buffer_length(&stream->in) < NEAP_STREAM_READ_AHEAD) {

@@ -56,6 +56,7 @@ typedef struct neap_stream {
 
   neap_task *watcher; /* is cancelled when the peer ends; NULL: nobody */
   neap_job watch;     /* the cancellation, ready */
+  bool half_open;     /* a peer that sends nothing more has not ended */
 } neap_stream;
 
 /* [-0, +1, m] Pushes a stream without a transport. */
@@ -83,8 +84,8 @@ int neap_stream_start_tls(neap_stream *stream, neap_tls_engine *engine);
 neap_tls_engine *neap_tls_transport_engine(neap_transport *transport);
 
 /* Cancels `task` when nothing more will come in, unless something is left to be
- * read. One at a time. */
-void neap_stream_watch(neap_stream *stream, neap_task *task);
+ * read; with `half_open`, only if that is for an error. One at a time. */
+void neap_stream_watch(neap_stream *stream, neap_task *task, bool half_open);
 void neap_stream_unwatch(neap_stream *stream);
 
 /* [-?, +?, v] Waits as one of the stream's, which is at index 1 of the stack;

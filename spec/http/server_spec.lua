@@ -297,6 +297,60 @@ describe("a connection", function()
   end))
 end)
 
+describe("a client that sends nothing more", function()
+  --- What it gets from a handler that waits; and what became of that.
+  local function ask_and_shut_down(options, connect_to)
+    local outcome
+    local server <close> = serve(function()
+      local ok, err = pcall(pause)
+      outcome = ok and "done" or tostring(err)
+      if not ok then error(err, 0) end
+      return "hello"
+    end, options)
+    local stream <close> = connect_to(server)
+    stream:write(GET .. "\r\n")
+    stream:shutdown()
+    return stream:read_all(), outcome
+  end
+
+  it("has left, and its handler is cancelled", in_loop(function()
+    local answer, outcome = ask_and_shut_down(nil, connect)
+    assert.are.equal("", answer)
+    assert.are.equal("CancelledError", outcome)
+  end))
+
+  it("is answered with allow_half_open, behind TLS too", in_loop(function()
+    local answer, outcome = ask_and_shut_down({ allow_half_open = true }, connect)
+    assert.matches("^HTTP/1.1 200 OK\r\n.*hello$", answer)
+    assert.are.equal("done", outcome)
+    local files = certificates()
+    answer, outcome = ask_and_shut_down({
+      allow_half_open = true, tls = { cert_file = files.server, key_file = files.key },
+    }, function(server)
+      return neap.tls.connect("localhost", select(2, server:sockname()), { ca_file = files.ca })
+    end)
+    assert.matches("^HTTP/1.1 200 OK\r\n.*hello$", answer)
+    assert.are.equal("done", outcome)
+  end))
+
+  it("and resets the connection has left in any case", in_loop(function()
+    local outcome
+    local server <close> = serve(function(request)
+      if request.path == "/first" then return "hello" end
+      local ok, err = pcall(neap.sleep, math.huge)
+      outcome = tostring(err)
+      assert(not ok)
+      error(err, 0)
+    end, { allow_half_open = true })
+    local stream = connect(server)
+    stream:write("GET /first HTTP/1.1\r\nHost: x\r\n\r\n", GET, "\r\n")
+    pause()
+    stream:close() -- with an answer unread: the system resets
+    while not outcome do neap.sleep(0) end
+    assert.are.equal("CancelledError", outcome)
+  end))
+end)
+
 -- Each is refused with this status, and the connection is closed.
 local REFUSED = {
   ["no request"] = { 400, "hello\r\n\r\n" },
@@ -506,6 +560,7 @@ describe("misuse", function()
     end
     says("#3 to 'serve'", "127.0.0.1", 0)
     says("no option 'bakclog'", "127.0.0.1", 0, hello, { bakclog = 1 })
+    says("'allow_half_open' of 'serve' (boolean", "127.0.0.1", 0, hello, { allow_half_open = 1 })
     says("'idle_timeout' of 'serve'", "127.0.0.1", 0, hello, { idle_timeout = -1 })
   end))
 end)

@@ -402,7 +402,7 @@ function Connection:serve_one()
     return false
   end
   self:allow(nil)
-  watch(self.stream, true)
+  watch(self.stream, true, self.server.options.allow_half_open)
   local response = self:call_handler(request)
   watch(self.stream, false)
   return self:finish(request, response)
@@ -495,11 +495,20 @@ function Server:__tostring()
   return ("<HTTP server%s, connections: %d>"):format(self.closing and " closing" or "", count)
 end
 
-local function check_options(options)
-  local checked = { tls = options.tls, backlog = options.backlog }
-  if options.tls ~= nil and type(options.tls) ~= "table" then
-    error(("bad option 'tls' of 'serve' (table expected, got %s)"):format(type(options.tls)), 3)
+local function check_type(options, name, expected)
+  local value = options[name]
+  if value ~= nil and type(value) ~= expected then
+    error(("bad option '%s' of 'serve' (%s expected, got %s)")
+      :format(name, expected, type(value)), 4)
   end
+  return value
+end
+
+local function check_options(options)
+  local checked = {
+    tls = check_type(options, "tls", "table"), backlog = options.backlog,
+    allow_half_open = check_type(options, "allow_half_open", "boolean"),
+  }
   for name, default in pairs(DEFAULTS) do
     local value = options[name]
     if value == nil then value = default end
