@@ -110,6 +110,32 @@ describe("curl", function()
   end)
 end)
 
+describe("wrk", function()
+  --- Asks with 16 connections for a second; the requests that were answered.
+  local function ask(url, ...)
+    local report = output_of("wrk", "-t1", "-c16", "-d1s", url, ...)
+    assert.is_nil(report:find "Socket errors", report)
+    assert.is_nil(report:find "Non%-2xx", report)
+    return math.tointeger(assert(report:match "(%d+) requests in", report))
+  end
+
+  for _, scheme in ipairs { "http", "https" } do
+    it("asks many times over " .. scheme .. ", and for each on a connection of its own", function()
+      local count = 0
+      local server <close> = http.serve("127.0.0.1", 0, function()
+        count = count + 1
+        return "hello"
+      end, { tls = scheme == "https" and server_tls() or nil })
+      local url = ("%s://127.0.0.1:%d/hello"):format(scheme, select(2, server:sockname()))
+      local kept = ask(url, "--timeout", "10s")
+      assert.is_true(kept > 16 and kept <= count)
+      local before = count
+      local closed = ask(url, "-H", "Connection: close")
+      assert.is_true(closed > 0 and closed <= count - before)
+    end)
+  end
+end)
+
 describe("certificates of clients", function()
   it("are asked for by the server, and shown by curl and by neap", function()
     local files = certificates()
