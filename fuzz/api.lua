@@ -4,19 +4,18 @@
 -- new one is called without a word here. An input is a sequence of calls, in tasks and outside of
 -- a run, on objects that earlier calls have used, closed or returned. Nothing but a Lua error may
 -- come of a call, and when it waits it can be cancelled.
+--
+-- Whatever is called, nobody else is reached: hosts are this one, by its numbers; ports that are
+-- connected to belong to a server of the input; HTTP goes to a Unix socket, for any host.
 local neap = require "neap"
 
-local SUBMODULES = { "fs", "http", "json", "net", "process", "signal", "testing", "tls" }
+local SUBMODULES = { "dns", "fs", "http", "json", "net", "process", "signal", "testing", "tls" }
 
 -- What is not called, and why.
 local LEFT_OUT = {
   ["neap.set_exception_handler"] = "the fuzzer's own would be gone",
   ["neap.uv"] = "luv is not ours",
   ["fs.mkdtemp"] = "leaves folders behind",
-  ["net.connect"] = "would reach others", ["net.udp"] = "likewise", ["tls.connect"] = "likewise",
-  ["http.get"] = "likewise", ["http.head"] = "likewise", ["http.post"] = "likewise",
-  ["http.put"] = "likewise", ["http.patch"] = "likewise", ["http.delete"] = "likewise",
-  ["http.request"] = "likewise",
 }
 
 -- ---- the functions ----
@@ -104,12 +103,59 @@ local makers = {
   { "array", function() return neap.json.array {} end },
 }
 
+-- ---- servers, and who connects to them ----
+
+local unix_path = os.tmpname()
+
+local function answer(stream)
+  local request = stream:read()
+  stream:write("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n",
+    request and request:sub(1, 5) or "")
+end
+
+local function port_of(call)
+  if not call.port then
+    local server = neap.net.listen("127.0.0.1", 0, answer)
+    call.port = select(2, server:sockname())
+    call.objects[#call.objects + 1] = server
+  end
+  return call.port
+end
+
+local function open_unix(call)
+  if call.has_unix then return end
+  os.remove(unix_path)
+  call.objects[#call.objects + 1] = neap.net.listen_unix(unix_path, answer)
+  call.has_unix = true
+end
+
+--- What costs more, and so is made for some inputs only.
+local rare = {
+  { "server", function() return neap.net.listen("127.0.0.1", 0, answer) end },
+  { "server", function() return neap.http.serve("127.0.0.1", 0, nothing) end },
+  { "stream", function(call) return neap.net.connect("127.0.0.1", port_of(call)) end },
+  { "udp", function() return neap.net.udp("127.0.0.1", 0) end },
+  { "udp", function() return closed(neap.net.udp()) end },
+  { "process", function() return neap.process.spawn { "cat", stdin = "pipe", stdout = "pipe" } end },
+  { "response", function(call)
+    open_unix(call)
+    return neap.http.get("http://host.invalid/", { unix_socket = unix_path, proxy = false,
+      stream = true })
+  end },
+}
+
 local function find_functions()
   add_all("neap", neap)
   for _, name in ipairs(SUBMODULES) do add_all(name, neap[name]) end
   add_all("coroutine", coroutine)
   for _, name in ipairs { "pcall", "xpcall", "require" } do add(name, _G[name]) end
   for _, maker in ipairs(makers) do add_methods(maker[1], maker[2]()) end
+  local call = { objects = {} }
+  for _, maker in ipairs(rare) do
+    local made <close> = maker[2](call)
+    add_methods(maker[1], made)
+  end
+  for _, made in ipairs(call.objects) do made:close() end
 end
 
 neap.run(find_functions)
@@ -157,6 +203,9 @@ local STRINGS = {
 local NAMES = {
   "timeout", "return_when", "return_exceptions", "name", "eager_start", "context", "errors",
   "message", "host", "port", "stdin", "cwd", "env", "check", "limit", "backlog", "key", "n",
+  "method", "headers", "body", "form", "json", "query", "stream", "redirects", "max_body",
+  "decompress", "auth", "verify", "server_name", "alpn", "min_version", "cert_file", "ca_file",
+  "family", "socktype", "reuse_port", "happy_eyeballs_delay", "max_connections", "numeric_host",
 }
 
 local Call = {}
@@ -277,6 +326,50 @@ local function guard_paths(name, arguments)
   end
 end
 
+-- Where the host is among the arguments; a port follows it.
+local HOSTS_AT = {
+  ["net.connect"] = 1, ["net.udp"] = 1, ["tls.connect"] = 1, ["udp:connect"] = 2, ["udp:send"] = 3,
+  ["net.listen"] = 1, ["tls.listen"] = 1, ["http.serve"] = 1, ["dns.getaddrinfo"] = 1,
+  ["dns.getnameinfo"] = 1,
+}
+local HOSTS = { "127.0.0.1", "::1", "", "127.0.0.1\0", "127.0.0.1", 127 }
+
+local function guard_hosts(call, name, arguments)
+  local at = HOSTS_AT[name]
+  if not at then return end
+  local kind = type(arguments[at])
+  if kind == "string" or kind == "number" then arguments[at] = call.bytes:pick(HOSTS) end
+  local connects = name:find "connect$" or name == "udp:send"
+  if connects and math.type(tonumber(arguments[at + 1])) then
+    local port = tonumber(arguments[at + 1])
+    if port > 0 and port < 65536 then arguments[at + 1] = port_of(call) end
+  end
+end
+
+local URLS = { "http://host.invalid/", "http://127.0.0.1:1/%zz?a#b", "https://host.invalid/",
+  "http://", "HTTP://a@b:c@[::1]:99999/", "ftp://host.invalid/", "", "\0" }
+
+local function is_client(name)
+  return name:find "^http%.[a-z]+$" and name ~= "http.serve"
+end
+
+local function guard_urls(call, name, arguments)
+  if not is_client(name) then return 0 end
+  local at = name == "http.request" and 1 or 2
+  local options = type(arguments[at]) == "table" and arguments[at] or {}
+  open_unix(call)
+  rawset(options, "unix_socket", unix_path)
+  rawset(options, "proxy", false)
+  arguments[at] = options
+  local url = call.bytes:pick(URLS)
+  if at == 1 then
+    rawset(options, "url", url)
+  elseif type(arguments[1]) ~= "table" then
+    arguments[1] = url
+  end
+  return at
+end
+
 local function one_call(call)
   local bytes = call.bytes
   if bytes:upto(7) == 0 then
@@ -291,6 +384,8 @@ local function one_call(call)
     if own then arguments[1] = bytes:pick(own) end
   end
   guard_paths(fn.name, arguments)
+  guard_hosts(call, fn.name, arguments)
+  n = math.max(n, guard_urls(call, fn.name, arguments))
   keep(call, pcall(fn.call, table.unpack(arguments, 1, n)))
 end
 
@@ -312,12 +407,16 @@ end
 
 local function make_objects(call)
   for _, maker in ipairs(makers) do add_object(call, maker[2]()) end
+  for _, maker in ipairs(rare) do
+    if call.bytes:upto(7) == 0 then add_object(call, maker[2](call)) end
+  end
 end
 
 --- What a call may have opened.
 local function close_all(call)
   for _, made in ipairs(call.objects) do
     pcall(function() made:close() end)
+    pcall(function() made:kill "SIGKILL" end)
   end
 end
 

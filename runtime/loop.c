@@ -324,6 +324,11 @@ static bool holds_clock(neap_runtime *rt) {
   return holds;
 }
 
+/* Whether a poll has brought something, which must not be waited for again. */
+static bool has_work(neap_runtime *rt) {
+  return !neap_list_empty(&rt->ready) || rt->requests != 0 || rt->posted;
+}
+
 /* Nothing is ready: waits for the next deadline or for libuv. False if neither
  * will ever come. */
 static bool wait_for_work(neap_runtime *rt) {
@@ -332,12 +337,15 @@ static bool wait_for_work(neap_runtime *rt) {
   if (deadline == NEAP_NEVER && !io) {
     return false;
   }
-  if (!rt->clock.is_virtual) {
+  if (!rt->clock.is_virtual || deadline == NEAP_NEVER) {
     wait_until(rt, deadline);
-  } else if (io && (deadline == NEAP_NEVER || holds_clock(rt))) {
-    wait_until(rt, NEAP_NEVER);
-  } else if (neap_list_empty(&rt->ready)) {
-    rt->clock.virtual_now = deadline;
+  } else {
+    bool holds = io && holds_clock(rt);
+    if (!has_work(rt) && holds) {
+      wait_until(rt, NEAP_NEVER);
+    } else if (!has_work(rt)) {
+      rt->clock.virtual_now = deadline;
+    }
   }
   rt->trace.now = neap_clock_now(&rt->clock);
   return true;
@@ -425,11 +433,14 @@ static void wait_a_while(neap_runtime *rt, int timeout_ms) {
   if (settle(rt) || (deadline == NEAP_NEVER && !has_io(rt))) {
     return;
   }
-  if (rt->clock.is_virtual && deadline != NEAP_NEVER && !holds_clock(rt)) {
-    if (neap_list_empty(&rt->ready)) {
+  if (rt->clock.is_virtual && deadline != NEAP_NEVER) {
+    bool holds = holds_clock(rt);
+    if (!has_work(rt) && !holds) {
       rt->clock.virtual_now = deadline;
     }
-    return;
+    if (has_work(rt) || !holds) {
+      return;
+    }
   }
   uint64_t until = NEAP_NEVER;
   if (timeout_ms >= 0) {

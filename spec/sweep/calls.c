@@ -75,12 +75,15 @@ static const way_list ways[] = {
     {"recvmsg",           SOCKET,           {EINTR, EAGAIN, ECONNREFUSED, ENOMEM}                               },
     {"recv",              SOCKET,           {EINTR, EAGAIN, ECONNRESET, ENOMEM, PART}                           },
     {"recvfrom",          SOCKET,           {EINTR, EAGAIN, ECONNRESET, ENOMEM}                                 },
-    {"write",             SOCKET,           {EINTR, EAGAIN, EPIPE, ECONNRESET, ENOBUFS, PART}                   },
+    {"write",
+     SOCKET,                                {EINTR, EAGAIN, EPIPE, ECONNRESET, EHOSTUNREACH, ENOBUFS, PART}     },
     {"write",             FILE_OR_TERMINAL, {EINTR, EIO, ENOSPC, PART}                                          },
     {"write",             INTERNAL,         {EINTR}                                                             },
-    {"writev",            SOCKET,           {EINTR, EAGAIN, EPIPE, ECONNRESET, ENOBUFS, PART}                   },
+    {"writev",
+     SOCKET,                                {EINTR, EAGAIN, EPIPE, ECONNRESET, EHOSTUNREACH, ENOBUFS, PART}     },
     {"writev",            FILE_OR_TERMINAL, {EINTR, EIO, ENOSPC}                                                },
-    {"send",              SOCKET,           {EINTR, EAGAIN, EPIPE, ECONNRESET, ENOMEM, PART}                    },
+    {"send",
+     SOCKET,                                {EINTR, EAGAIN, EPIPE, ECONNRESET, EHOSTUNREACH, ENOMEM, PART}      },
     {"sendto",            SOCKET,           {EINTR, EAGAIN, EPIPE, ENOBUFS}                                     },
     {"sendmsg",           SOCKET,           {EINTR, EAGAIN, EPIPE, ECONNRESET, ENOBUFS}                         },
     {"sendmmsg",          NONE,             {EINTR, EAGAIN, ENOBUFS, EPERM}                                     },
@@ -230,6 +233,17 @@ static int failure(const char *call, int kind) {
   return error;
 }
 
+/* Likewise, of this descriptor. What says that a connection is broken breaks
+ * it: there is no peer that goes on waiting. */
+static int failure_of(int fd, const char *call, int kind) {
+  int error = failure(call, kind);
+  if (error == EPIPE || error == ECONNRESET || error == ETIMEDOUT ||
+      error == ENOTCONN) {
+    syscall(SYS_shutdown, fd, SHUT_RDWR);
+  }
+  return error;
+}
+
 static bool fails(const char *call, int kind) {
   int error = failure(call, kind);
   if (error > 0) {
@@ -302,12 +316,25 @@ static void *next(void **found, const char *name) {
     return next_##name arguments;                                              \
   }
 
+/* Likewise, of a connection `fd`. */
+#define CALL_OF(result, name, as, kind, parameters, arguments)                 \
+  EXPORT result name parameters;                                               \
+  EXPORT result name parameters {                                              \
+    NEXT(name);                                                                \
+    int error = failure_of(fd, as, kind);                                      \
+    if (error != 0) {                                                          \
+      errno = error;                                                           \
+      return (result)-1;                                                       \
+    }                                                                          \
+    return next_##name arguments;                                              \
+  }
+
 /* Likewise, of `size` bytes, of which it may do a part. */
 #define TRANSFER(name, as, kind, parameters, arguments)                        \
   EXPORT ssize_t name parameters;                                              \
   EXPORT ssize_t name parameters {                                             \
     NEXT(name);                                                                \
-    int error = failure(as, kind);                                             \
+    int error = failure_of(fd, as, kind);                                      \
     if (error > 0) {                                                           \
       errno = error;                                                           \
       return -1;                                                               \
@@ -331,12 +358,12 @@ TRANSFER(pread64, "pread", NONE,
 TRANSFER(pwrite64, "pwrite", NONE,
          (int fd, const void *data, size_t size, __off64_t offset),
          (fd, data, size, offset))
-CALL(ssize_t, readv, "readv", kind_of(fd),
-     (int fd, const struct iovec *v, int n), (fd, v, n))
-CALL(ssize_t, recvmsg, "recvmsg", SOCKET,
-     (int fd, struct msghdr *message, int flags), (fd, message, flags))
-CALL(ssize_t, sendmsg, "sendmsg", SOCKET,
-     (int fd, const struct msghdr *message, int flags), (fd, message, flags))
+CALL_OF(ssize_t, readv, "readv", kind_of(fd),
+        (int fd, const struct iovec *v, int n), (fd, v, n))
+CALL_OF(ssize_t, recvmsg, "recvmsg", SOCKET,
+        (int fd, struct msghdr *message, int flags), (fd, message, flags))
+CALL_OF(ssize_t, sendmsg, "sendmsg", SOCKET,
+        (int fd, const struct msghdr *message, int flags), (fd, message, flags))
 CALL(int, connect, "connect", NONE,
      (int fd, const struct sockaddr *address, socklen_t size),
      (fd, address, size))
@@ -352,6 +379,7 @@ CALL(int, bind, "bind", NONE,
      (int fd, const struct sockaddr *address, socklen_t size),
      (fd, address, size))
 CALL(int, listen, "listen", NONE, (int fd, int backlog), (fd, backlog))
+CALL_OF(int, shutdown, "shutdown", NONE, (int fd, int how), (fd, how))
 CALL(int, getsockopt, "getsockopt", NONE,
      (int fd, int level, int name, void *value, socklen_t *size),
      (fd, level, name, value, size))
@@ -408,7 +436,7 @@ CALL(int, fstat64, "fstat", NONE, (int fd, struct stat64 *st), (fd, st))
 
 EXPORT ssize_t writev(int fd, const struct iovec *v, int n) {
   NEXT(writev);
-  int error = failure("writev", kind_of(fd));
+  int error = failure_of(fd, "writev", kind_of(fd));
   if (error > 0) {
     errno = error;
     return -1;
@@ -417,16 +445,6 @@ EXPORT ssize_t writev(int fd, const struct iovec *v, int n) {
     return write(fd, v->iov_base, v->iov_len > 1 ? v->iov_len / 2 : 1);
   }
   return next_writev(fd, v, n);
-}
-
-/* What is not connected has no peer that waits. */
-EXPORT int shutdown(int fd, int how) {
-  NEXT(shutdown);
-  bool failing = fails("shutdown", NONE);
-  int saved = errno;
-  int result = next_shutdown(fd, failing ? SHUT_RDWR : how);
-  errno = failing ? saved : errno;
-  return failing ? -1 : result;
 }
 
 /* The descriptor is gone in any case, as Linux has it. */

@@ -75,6 +75,8 @@ static bool armed;
 static long point;       /* where it goes wrong, from 1; 0: nowhere */
 static atomic_long seen; /* points so far */
 static bool refused;
+static bool opening_loop; /* libuv aborts without memory for its second part */
+static int loop_allocations;
 static size_t lua_bytes;
 static neap_runtime *volatile under_way;
 
@@ -97,6 +99,9 @@ static bool is_here(void) {
 
 static bool refuse(mode_kind kind, size_t osize, size_t nsize) {
   if (!armed || nsize <= osize) {
+    return false;
+  }
+  if (kind == C_FAILS && opening_loop && loop_allocations++ > 0) {
     return false;
   }
   if (kind == LUA_FAILS && how->kind == COLLECT) {
@@ -188,6 +193,17 @@ int __wrap_neap_yield(lua_State *L, neap_task *task, const neap_wait_kind *kind,
                       lua_KFunction k, lua_KContext ctx) {
   at_wait(task);
   return __real_neap_yield(L, task, kind, k, ctx);
+}
+
+int __real_neap_loop_open(neap_runtime *rt);
+int __wrap_neap_loop_open(neap_runtime *rt);
+
+int __wrap_neap_loop_open(neap_runtime *rt) {
+  opening_loop = true;
+  loop_allocations = 0;
+  int err = __real_neap_loop_open(rt);
+  opening_loop = false;
+  return err;
 }
 
 /* ---- one run ---- */
