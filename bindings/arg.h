@@ -47,6 +47,9 @@ void neap_push_function(lua_State *L, neap_runtime *rt, lua_CFunction function);
 /* [-0, +0, m] Adds such functions to the table on the top. */
 void neap_set_functions(lua_State *L, neap_runtime *rt, const luaL_Reg *list);
 
+/* [-0, +0, v] The path of a Unix socket, which the system can take. */
+const char *neap_check_socket_path(lua_State *L, int arg);
+
 /* [-1, +0, m] Adds metamethods (NULL: none) to the metatable on the top, and
  * methods to its __index table, and pops it. May be called again. */
 void neap_set_class(lua_State *L, neap_runtime *rt, const luaL_Reg *metamethods,

@@ -58,8 +58,10 @@ int neap_watch_stream(lua_State *L);
 /* [-0, +1, m] Pushes neap.testing.memory_stream. */
 void neap_push_memory_stream(lua_State *L, neap_runtime *rt);
 
-/* [-0, +0, m] Adds to what neap/net.lua needs, on the top. */
+/* [-0, +0, m] Each adds to what neap/net.lua needs, on the top. */
 void neap_bind_udp(lua_State *L, neap_runtime *rt);
+void neap_bind_server(lua_State *L, neap_runtime *rt);
+
 /* lua_CFunctions, whose first upvalue is the runtime: as those of the string
  * library, but the work of matching counts for the limit of the step. */
 int neap_l_find(lua_State *L);

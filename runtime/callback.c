@@ -84,7 +84,6 @@ static void run(neap_runtime *rt, neap_job *job) {
 }
 
 neap_callback *neap_callback_new(lua_State *L, neap_runtime *rt, int nargs) {
-  neap_anchors_reserve(L, rt, 1);
   luaL_checkstack(L, 5, NULL);
   neap_callback *callback = lua_newuserdatauv(L, sizeof *callback, 3);
   memset(callback, 0, sizeof *callback);
@@ -111,6 +110,7 @@ neap_callback *neap_callback_new(lua_State *L, neap_runtime *rt, int nargs) {
     neap_push_inherited_context(L, rt);
     lua_setiuservalue(L, -2, CONTEXT_VALUE);
   }
+  neap_anchors_reserve(L, rt, 1); /* last: finalizers may take some, too */
   callback->anchor = neap_anchor(L, rt, -1);
   return callback;
 }

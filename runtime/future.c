@@ -240,11 +240,14 @@ void neap_future_note_request(lua_State *L, neap_future *future,
 
 /* [-0, +1, m] Pushes who asked for the last cancellation, or nil. */
 static void push_source(lua_State *L, neap_future *future, int index) {
-  static const char *const sources[] = {
-      /* ORDER neap_origin */
-      NULL,           NULL,
-      "a timeout",    "the end of the run",
-      "an interrupt", "the end of the connection"};
+  static const char *const sources[] = {/* ORDER neap_origin */
+                                        NULL,
+                                        NULL,
+                                        "a timeout",
+                                        "the end of the run",
+                                        "an interrupt",
+                                        "the end of the connection",
+                                        "the end of the server"};
   if (lua_getiuservalue(L, index, NEAP_SOURCE_VALUE) == LUA_TNIL &&
       sources[future->origin] != NULL) {
     lua_pop(L, 1);

@@ -20,7 +20,8 @@ typedef enum neap_origin {
   NEAP_BY_TIMEOUT,
   NEAP_BY_SHUTDOWN,
   NEAP_BY_INTERRUPT,
-  NEAP_BY_PEER, /* the other side of a connection has gone */
+  NEAP_BY_PEER,   /* the other side of a connection has gone */
+  NEAP_BY_SERVER, /* the server is closed, with its connections */
 } neap_origin;
 
 typedef struct neap_request_to_cancel {

@@ -7,6 +7,7 @@
 
 #include "runtime/loop.h"
 #include "runtime/object.h"
+#include "runtime/os_error.h"
 #include "runtime/track.h"
 #include "runtime/wait.h"
 
@@ -318,6 +319,19 @@ void neap_stream_attach(neap_stream *stream, neap_transport *transport) {
   if (handle != NULL) {
     neap_io_open(stream->rt, &stream->io, (uv_handle_t *)handle, holds_clock);
   }
+}
+
+neap_stream *neap_stream_open(lua_State *L, neap_runtime *rt,
+                              neap_uv_type type) {
+  int err = 0;
+  neap_stream *stream = neap_stream_new(L, rt);
+  neap_transport *transport = neap_uv_transport_new(rt, type, -1, &err);
+  if (transport == NULL) {
+    neap_raise_os_error(L, rt, err, "socket", NULL);
+    return NULL;
+  }
+  neap_stream_attach(stream, transport);
+  return stream;
 }
 
 void neap_stream_close(neap_stream *stream) {

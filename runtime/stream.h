@@ -62,6 +62,10 @@ typedef struct neap_stream {
 /* [-0, +1, m] Pushes a stream without a transport. */
 neap_stream *neap_stream_new(lua_State *L, neap_runtime *rt);
 
+/* [-0, +1, v] Pushes one on a new socket or pipe. Raises OSError. */
+neap_stream *neap_stream_open(lua_State *L, neap_runtime *rt,
+                              neap_uv_type type);
+
 /* [-0, +0, v] The stream at `arg`, open or not. */
 neap_stream *neap_stream_check(lua_State *L, int arg);
 

@@ -55,16 +55,22 @@ static int task_main(lua_State *L) {
 
 /* ---- creation, and the pool of coroutines ---- */
 
-/* [-0, +0 | +1, m] Takes an idle coroutine, or pushes a new one. */
-static bool take_thread(lua_State *L, neap_runtime *rt,
-                        neap_idle_thread *thread) {
+/* For a new coroutine, the task, and what its maker has. */
+enum { ANCHORS = 3 };
+
+/* [-0, +0, m] Takes an idle coroutine, or makes and anchors a new one. Anchors
+ * are reserved last: where memory is taken the collector may run finalizers,
+ * which take anchors too. */
+static neap_idle_thread take_thread(lua_State *L, neap_runtime *rt) {
   if (rt->idle_count > 0) {
-    *thread = rt->idle[--rt->idle_count];
-    return false;
+    neap_anchors_reserve(L, rt, ANCHORS);
+    return rt->idle[--rt->idle_count];
   }
-  thread->co = lua_newthread(L);
-  thread->slot = 0;
-  return true;
+  neap_idle_thread thread = {lua_newthread(L), 0};
+  neap_anchors_reserve(L, rt, ANCHORS);
+  thread.slot = neap_anchor(L, rt, -1);
+  lua_pop(L, 1);
+  return thread;
 }
 
 /* A coroutine may serve again only if nobody can tell: nobody has got hold of
@@ -118,9 +124,7 @@ static void inherit_context(lua_State *L, neap_task *task) {
 }
 
 neap_task *neap_task_new(lua_State *L, neap_runtime *rt, int nargs) {
-  neap_idle_thread thread;
   /* All that can fail comes first. */
-  neap_anchors_reserve(L, rt, 2);
   if (nargs > FEW_ARGUMENTS) {
     luaL_checkstack(L, nargs + LUA_MINSTACK, "too many arguments");
   }
@@ -138,11 +142,7 @@ neap_task *neap_task_new(lua_State *L, neap_runtime *rt, int nargs) {
   if (rt->tracking) {
     neap_track(L, rt, rt->created_ref);
   }
-  bool is_new = take_thread(L, rt, &thread);
-  if (is_new) {
-    thread.slot = neap_anchor(L, rt, -1);
-    lua_pop(L, 1);
-  }
+  neap_idle_thread thread = take_thread(L, rt);
   if (nargs > FEW_ARGUMENTS && !lua_checkstack(thread.co, nargs + 4)) {
     rt->idle[rt->idle_count++] = thread;
     luaL_error(L, "too many arguments for a task");

@@ -65,7 +65,7 @@ static inline neap_task *neap_future_task(neap_future *future) {
 
 /* [-0, +1, m] Makes a task that will call the function below the nargs
  * arguments on the top, which stay there, pushes it above them and puts it into
- * the ready queue. */
+ * the ready queue. One anchor is free then, for who made it. */
 neap_task *neap_task_new(lua_State *L, neap_runtime *rt, int nargs);
 
 /* [-0, +0, -] Runs a new task at once up to its first wait, inside the task

@@ -44,6 +44,10 @@ describe("found by the sweeps:", function()
     stream:shutdown()
   end))
 
+  it("a connection whose task has no memory to end with is closed", function()
+    sweep("lua-on", "web", "two requests on one connection")
+  end)
+
   it("a server whose accepting task somebody cancels is closed", in_loop(function()
     local server <close> = net.listen("127.0.0.1", 0, function() end)
     local serving = neap.create_task(server.serve_forever, server)

@@ -234,9 +234,6 @@ end
 
 -- ---- servers ----
 
-local Server = { __name = "neap.net.Server", __metatable = false }
-Server.__index = Server
-
 --- Seconds before accept is tried again when the system had no descriptor to spare.
 local ACCEPT_PAUSE = 0.05
 
@@ -246,79 +243,41 @@ local function is_out_of_descriptors(err)
 end
 
 --- Serves one connection, which ends with its handler.
-local function serve(server, stream)
+local function serve(handler, stream)
   local connection <close> = stream
-  local ok, err = xpcall(server.handler, internal.traceback_handler, connection)
+  local ok, err = xpcall(handler, internal.traceback_handler, connection)
   if ok or is(err, neap.CancelledError) then return end
   -- That the client has gone in the middle is no error of the handler's.
   if is(err, neap.OSError) and c.is_broken(connection, err.code) then return end
   report("Exception in the handler of a connection", err)
 end
 
---- A connection's task has ended, or was cancelled before it began.
-local function forget(server, task)
-  server.tasks[task]:close()
-  server.tasks[task] = nil
-  server.count = server.count - 1
-  if server.count < server.max_connections then server.room:set() end
-  if server.count == 0 then server.idle:set() end
-end
-
---- Waits until there is room for one more. There are several acceptors if the host has several
---- addresses: each may hold one connection that waits for room.
-local function wait_for_room(server)
-  while server.count >= server.max_connections do
-    server.room:clear()
-    server.room:wait()
-  end
-end
-
-local function begin(server, stream)
-  if server.count >= server.max_connections then -- another acceptor was faster
-    local ok, err = pcall(wait_for_room, server)
-    if not ok then
-      stream:close()
-      error(err, 0)
-    end
-  end
-  if server.limit then c.set_limit(stream, server.limit) end
-  server.count = server.count + 1
-  server.idle:clear()
-  local task = neap.create_task(serve, server, stream)
-  server.tasks[task] = stream
-  task:add_done_callback(server.forget)
-end
-
-local function accept_all(server, listener)
-  while not server.closing do
-    wait_for_room(server)
-    local ok, stream = neap.pcall(listener.accept, listener)
-    if ok then
-      begin(server, stream)
-    elseif server.closing then
-      return
-    elseif is_out_of_descriptors(stream) then
+--- The task of one socket. However it ends, the server is closed then.
+local function accept_all(server, number, handler)
+  local ok, result = true, true
+  while result do
+    ok, result = neap.pcall(c.accept, server, number, serve, handler)
+    if not ok and is_out_of_descriptors(result) then
       neap.sleep(ACCEPT_PAUSE)
-    else
-      report("Exception while connections were accepted", stream)
+    elseif not ok then
+      report("Exception while connections were accepted", result)
       return
     end
   end
 end
 
-local function new_server(listeners, handler, options)
-  local server = setmetatable({
-    listeners = listeners, handler = handler, tasks = {}, count = 0, closing = false,
-    max_connections = options.max_connections or math.huge, limit = options.limit,
-    idle = neap.event(), room = neap.event(), closed = neap.event(), acceptors = {},
-  }, Server)
-  server.forget = function(task) forget(server, task) end
-  server.idle:set()
-  for i, listener in ipairs(listeners) do
-    server.acceptors[i] = neap.create_task(accept_all, server, listener)
-    -- However that ends, by somebody who cancels all tasks say: nobody may connect and wait.
-    server.acceptors[i]:add_done_callback(function() server:close() end)
-  end
+--- Closes a server whose sockets could not be had.
+local function closed_unless(server, ok, ...)
+  if ok then return ... end
+  server:close()
+  error((...), 0)
+end
+
+--- A server that listens where `listen`, which is called with it, has it do.
+local function new_server(handler, options, listen, ...)
+  local server = c.server(options.max_connections, options.limit)
+  local count = closed_unless(server, neap.pcall(listen, server, ...))
+  for number = 1, count do c.start(server, accept_all, number, handler) end
   return server
 end
 
@@ -329,34 +288,31 @@ local function lacks_family(err)
   return is(err, neap.OSError) and NO_FAMILY[err.code]
 end
 
---- Listeners on each address that there is; port 0 is the same free one for all.
-local function listen_to_each(addresses, port, ...)
-  local listeners, problem = {}, nil
+--- Sockets on each address that there is, how many; port 0 is the same free one for all.
+local function listen_to_each(server, addresses, port, ...)
+  local count, problem = 0, nil
   for _, address in ipairs(addresses) do
-    local ok, listener = neap.pcall(c.listen_tcp, address, port, ...)
+    local ok, result = neap.pcall(c.listen_tcp, server, address, port, ...)
     if ok then
-      listeners[#listeners + 1] = listener
-      if port == 0 then port = select(2, listener:sockname()) end
-    elseif lacks_family(listener) then
-      problem = problem or listener
+      count = result
+      if port == 0 then port = select(2, server:sockname()) end
+    elseif lacks_family(result) then
+      problem = problem or result
     else
-      for _, other in ipairs(listeners) do other:close() end
-      error(listener, 0)
+      error(result, 0)
     end
   end
-  if not listeners[1] then error(problem, 0) end
-  return listeners
+  if count == 0 then error(problem, 0) end
+  return count
 end
 
---- The listeners of a host; without one, a listener on all addresses.
-local function listen_tcp(host, port, ...)
-  if host ~= nil then return listen_to_each(resolve(host, port), port, ...) end
-  local ok, listener = neap.pcall(c.listen_tcp, "::", port, ...)
-  if ok then return { listener } end
-  if lacks_family(listener) then
-    return { (c.listen_tcp("0.0.0.0", port, ...)) }
-  end
-  error(listener, 0)
+--- The sockets of a host; without one, a socket on all addresses.
+local function listen_tcp(server, host, port, ...)
+  if host ~= nil then return listen_to_each(server, resolve(host, port), port, ...) end
+  local ok, result = neap.pcall(c.listen_tcp, server, "::", port, ...)
+  if ok then return result end
+  if lacks_family(result) then return c.listen_tcp(server, "0.0.0.0", port, ...) end
+  error(result, 0)
 end
 
 --- listen(host, port, handler[, options]) -> Server
@@ -367,7 +323,7 @@ function net.listen(host, port, handler, options)
   check_handler(handler, 3, "listen")
   options = check_options(options, LISTEN_OPTIONS, 4, "listen")
   check_current()
-  return new_server(listen_tcp(host, port, options.backlog, options.reuse_port), handler, options)
+  return new_server(handler, options, listen_tcp, host, port, options.backlog, options.reuse_port)
 end
 
 --- listen_unix(path, handler[, options]) -> Server
@@ -376,44 +332,13 @@ function net.listen_unix(path, handler, options)
   check_handler(handler, 2, "listen_unix")
   options = check_options(options, LISTEN_UNIX_OPTIONS, 3, "listen_unix")
   check_current()
-  return new_server({ c.listen_unix(path, options.backlog) }, handler, options)
-end
-
---- server:close(): no more connections are taken; those that are there go on
-function Server:close()
-  if self.closing then return end
-  self.closing = true
-  for _, listener in ipairs(self.listeners) do listener:close() end
-  for _, acceptor in ipairs(self.acceptors) do acceptor:cancel() end
-  self.closed:set()
-end
-
---- server:wait_closed(): until it is closed and its last connection has ended
-function Server:wait_closed()
-  self.closed:wait()
-  self.idle:wait()
-end
-
---- server:sockname() -> host, port; or path
-function Server:sockname()
-  return self.listeners[1]:sockname()
+  return new_server(handler, options, c.listen_unix, path, options.backlog)
 end
 
 --- server:serve_forever(): until it is closed; closes it if the caller is cancelled
-function Server:serve_forever()
+function c.server_methods:serve_forever()
   local _ <close> = self
-  self.closed:wait()
-end
-
---- At a block's end: closed, its connections cancelled and waited for.
-function Server:__close()
-  self:close()
-  for task in pairs(self.tasks) do task:cancel() end
-  self.idle:wait()
-end
-
-function Server:__tostring()
-  return ("<Server%s, connections: %d>"):format(self.closing and " closed" or "", self.count)
+  c.wait_until_closed(self)
 end
 
 return net
