@@ -14,10 +14,11 @@ static int schedule(lua_State *L, neap_runtime *rt, int first, bool timed,
                     uint64_t deadline) {
   neap_check_callable(L, first);
   neap_check_running(L, rt);
-  if (!neap_clock_reserve(&rt->clock)) {
+  neap_callback *callback = neap_callback_new(L, rt, lua_gettop(L) - first);
+  if (timed && !neap_clock_reserve(&rt->clock)) {
+    neap_callback_release(L, callback);
     return luaL_error(L, "not enough memory");
   }
-  neap_callback *callback = neap_callback_new(L, rt, lua_gettop(L) - first);
   callback->timed = timed;
   callback->deadline = deadline;
   if (timed && deadline == NEAP_NEVER) {

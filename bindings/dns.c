@@ -171,6 +171,7 @@ static int l_getaddrinfo(lua_State *L) {
   l->base.subject = host;
   lua_pushvalue(L, 1);
   lua_setiuservalue(L, -2, HOST_VALUE);
+  neap_uv_request_prepare(L, &l->base);
   int err = uv_getaddrinfo(&rt->uv, &l->base.uv.addrinfo, on_resolved, host,
                            service, &hints);
   if (err != 0) {
@@ -240,6 +241,7 @@ static int l_getnameinfo(lua_State *L) {
   r->subject = text;
   lua_pushvalue(L, 1);
   lua_setiuservalue(L, -2, HOST_VALUE);
+  neap_uv_request_prepare(L, r);
   int err = uv_getnameinfo(&rt->uv, &r->uv.nameinfo, on_named,
                            (const struct sockaddr *)&address, flags);
   if (err != 0) {

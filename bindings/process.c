@@ -225,7 +225,6 @@ static int l_spawn(lua_State *L) {
   lua_settop(L, CHILD - 1);
   luaL_checkstack(L, LUA_MINSTACK, NULL);
   neap_check_running(L, rt);
-  neap_anchors_reserve(L, rt, 1);
   child *c = push_child(L, rt);
   for (int fd = 0; fd < STDIO_COUNT; fd++) {
     push_stdio(L, rt, STDIO + fd, fd, &stdio[fd]);
@@ -239,6 +238,7 @@ static int l_spawn(lua_State *L) {
   options.exit_cb = on_exit_status;
   lua_rawgeti(L, ARGUMENTS, 1);
   lua_setiuservalue(L, CHILD, NAME_VALUE);
+  neap_anchors_reserve(L, rt, 1);
   close_others_on_exec();
   int err = uv_spawn(&rt->uv, &c->process, &options);
   c->handles = 1;

@@ -93,12 +93,12 @@ static int l_on(lua_State *L) {
   neap_check_callable(L, 2);
   neap_check_running(L, rt);
   lua_settop(L, 2);
-  neap_anchors_reserve(L, rt, 1);
   box *b = neap_object_new(L, TYPE_NAME, sizeof *b, 1);
   b->l = NULL;
   b->signum = signum;
   lua_pushvalue(L, 2);
   lua_setiuservalue(L, 3, FUNCTION_VALUE);
+  neap_anchors_reserve(L, rt, 1);
   listener *l = neap_realloc(NULL, 0, sizeof *l);
   if (l == NULL) {
     return neap_raise_os_error(L, rt, UV_ENOMEM, "signal", NULL);

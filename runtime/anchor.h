@@ -4,7 +4,8 @@
  * The slots are places in the registry that luaL_ref has given and that are
  * never given back, so using one is a single lua_rawseti. Room is made first
  * (may raise); after that setting, getting and clearing need no memory, so the
- * drain may do them. */
+ * drain may do them. Between making room and using it no Lua object is made:
+ * that may run finalizers, which take slots too. */
 #ifndef NEAP_ANCHOR_H
 #define NEAP_ANCHOR_H
 

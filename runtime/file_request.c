@@ -74,6 +74,7 @@ static int k_request(lua_State *L, int status, lua_KContext ctx) {
 /* [-?, +?, v] Hands the request, on the top, to the pool and waits. */
 int neap_file_request_start(lua_State *L, neap_file_request *r) {
   neap_runtime *rt = r->base.rt;
+  neap_uv_request_prepare(L, &r->base);
   int err =
       uv_queue_work(&rt->uv, &r->base.uv.work, on_pool, neap_uv_request_worked);
   if (err != 0) {

@@ -344,7 +344,6 @@ static request *take_request(lua_State *L) {
 static int l_create_task(lua_State *L) {
   request *r = take_request(L);
   luaL_checkstack(L, LUA_MINSTACK, NULL);
-  neap_anchors_reserve(L, r->rt, 4); /* two are the task's */
   neap_task_new(L, r->rt, r->nargs);
   if (r->ref != NULL) {
     attach(L, r->rt, r->ref, -1);

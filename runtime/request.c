@@ -140,7 +140,6 @@ neap_uv_request *neap_uv_request_new(lua_State *L, neap_runtime *rt,
                                      size_t size, int nuvalue) {
   luaL_checkstack(L, LUA_MINSTACK, NULL);
   check_pool(L, rt);
-  neap_anchors_reserve(L, rt, 1);
   neap_uv_request *request = lua_newuserdatauv(L, size, nuvalue);
   memset(request, 0, size);
   request->rt = rt;
@@ -155,6 +154,10 @@ neap_uv_request *neap_uv_request_new(lua_State *L, neap_runtime *rt,
   }
   lua_setmetatable(L, -2);
   return request;
+}
+
+void neap_uv_request_prepare(lua_State *L, neap_uv_request *request) {
+  neap_anchors_reserve(L, request->rt, 1);
 }
 
 int neap_uv_request_park(lua_State *L, neap_task *task,

@@ -51,11 +51,13 @@ struct neap_uv_request {
   bool pending;
 };
 
-/* [-0, +1, m] Pushes a new request of `size` bytes, zero but for its base. What
- * can raise until it is started comes now. */
+/* [-0, +1, m] Pushes a new request of `size` bytes, zero but for its base. */
 neap_uv_request *neap_uv_request_new(lua_State *L, neap_runtime *rt,
                                      const neap_uv_request_kind *kind,
                                      size_t size, int nuvalue);
+
+/* [-0, +0, m] The last thing before libuv gets it that can raise. */
+void neap_uv_request_prepare(lua_State *L, neap_uv_request *request);
 
 /* [-?, +?, -] libuv has taken the request, which is at `index`: suspends the
  * task until it ends. As neap_park; the context of k is the index. */
