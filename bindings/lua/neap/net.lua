@@ -254,8 +254,8 @@ end
 
 --- The task of one socket. However it ends, the server is closed then.
 local function accept_all(server, number, handler)
-  local ok, result = true, true
-  while result do
+  local ok, result
+  repeat
     ok, result = neap.pcall(c.accept, server, number, serve, handler)
     if not ok and is_out_of_descriptors(result) then
       neap.sleep(ACCEPT_PAUSE)
@@ -263,7 +263,7 @@ local function accept_all(server, number, handler)
       report("Exception while connections were accepted", result)
       return
     end
-  end
+  until not result
 end
 
 --- Closes a server whose sockets could not be had.
