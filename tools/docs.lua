@@ -16,8 +16,8 @@ local PAGES = { "docs/reference.md", "docs/io.md", "docs/http.md", "docs/testing
 -- Files whose tables are no part of the module: what replaces standard functions, and
 -- what neap's own Lua calls.
 local PRIVATE_FILES = {
-  ["internal.c"] = true, ["net.c"] = true, ["tls.c"] = true, ["http_message.c"] = true,
-  ["http_client.c"] = true,
+  ["internal.c"] = true, ["net.c"] = true, ["server.c"] = true, ["tls.c"] = true,
+  ["http_message.c"] = true, ["http_client.c"] = true,
   ["process.c"] = true, ["coroutine.c"] = true, ["exit.c"] = true,
   ["session.c"] = true,
 }

@@ -335,8 +335,10 @@ function net.listen_unix(path, handler, options)
   return new_server(handler, options, c.listen_unix, path, options.backlog)
 end
 
+local Server = c.server_methods
+
 --- server:serve_forever(): until it is closed; closes it if the caller is cancelled
-function c.server_methods:serve_forever()
+function Server:serve_forever()
   local _ <close> = self
   c.wait_until_closed(self)
 end
