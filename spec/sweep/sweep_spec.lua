@@ -17,3 +17,19 @@ describe("with something going wrong at every point,", function()
     end)
   end
 end)
+
+describe("with a failing allocation at every point,", function()
+  --- All points of one scenario.
+  local function sweep(mode, file, name)
+    local command = ("LD_PRELOAD= '%s/sweep' %s spec/sweep/scenarios/%s.lua 0 '%s' 2>&1"):format(
+      build, mode, file, name)
+    local output <close> = assert(io.popen(command))
+    local text = output:read "a"
+    assert.is_truthy(text:find(", 0 failures", 1, true), text:sub(1, 3000))
+  end
+
+  -- It stayed open, with nobody to serve it, and its peer waited.
+  it("a connection that cannot be served is closed", function()
+    sweep("lua-once", "streams", "a name is looked up")
+  end)
+end)
