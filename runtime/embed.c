@@ -228,7 +228,7 @@ int neap_backend_timeout(neap_runtime *rt) {
 
 int neap_cancel_all(neap_runtime *rt) {
   int err = neap_runtime_check(rt);
-  if (err == 0 && rt->cancels != NULL) {
+  if (err == 0 && rt->cancelling) {
     err = UV_EBUSY;
   }
   if (err != 0) {

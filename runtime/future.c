@@ -180,7 +180,8 @@ bool neap_future_cancel(lua_State *L, neap_future *future,
   }
   /* A list instead of recursion: awaiters may be chained a million deep. What
    * is found on the way is put at its front, so the order is depth first. */
-  NEAP_CHECK(rt->cancels == NULL);
+  NEAP_CHECK(!rt->cancelling);
+  rt->cancelling = true;
   /* Those that passed it on do so once: by way of gather, they may form a ring. */
   neap_future *passed = NULL;
   bool taken = cancel_one(L, future, request, &passed);
@@ -195,6 +196,7 @@ bool neap_future_cancel(lua_State *L, neap_future *future,
   for (; passed != NULL; passed = passed->next_cancel) {
     passed->being_cancelled = false;
   }
+  rt->cancelling = false;
   return taken;
 }
 

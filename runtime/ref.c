@@ -482,7 +482,7 @@ int neap_cancel(neap_ref *ref) {
   }
   neap_runtime *rt = ref->rt;
   lua_State *L = rt->driver != NULL ? rt->driver : rt->main;
-  if (rt->cancels != NULL) {
+  if (rt->cancelling) {
     return UV_EBUSY; /* inside a host's cancel function */
   }
   if (!lua_checkstack(L, LUA_MINSTACK)) {

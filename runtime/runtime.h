@@ -153,6 +153,7 @@ struct neap_runtime {
   struct frame_scope *frame_scopes; /* all there are, free or not */
   neap_list failed;     /* report.c: futures whose error nobody has seen */
   neap_future *cancels; /* future.c: work list of neap_future_cancel */
+  bool cancelling;      /* likewise: it is under way */
 
   /* interrupt.c */
   atomic_int requests;  /* neap_request bits not yet served */
