@@ -2,9 +2,10 @@
 /* host.c - one scenario after the other, with something going wrong at each of
  * its points in turn. `./dev sweep` builds and runs it.
  *
- *   sweep MODE FILE [FIRST STEP]   every scenario of FILE; of each, every point;
- *                                  with a STEP, every STEPth of every 24th
- *                                  scenario; which ones, FIRST says
+ *   sweep MODE FILE [FIRST STEP [EVERY]]
+ *                                  every scenario of FILE; of each, every point;
+ *                                  with a STEP, every STEPth of every EVERYth
+ *                                  (24th) scenario; which ones, FIRST says
  *   sweep MODE FILE POINT NAME     one point of the scenario NAME; 0: all
  *
  * A point is an allocation (lua-once, lua-on, c-once, c-on), a system call and
@@ -531,7 +532,8 @@ static int run_one(const char *file, const char *name, long at) {
 
 int main(int argc, char **argv) {
   if (argc < 3) {
-    fprintf(stderr, "usage: sweep MODE FILE [FIRST STEP | POINT NAME]\n");
+    fprintf(stderr,
+            "usage: sweep MODE FILE [FIRST STEP [EVERY] | POINT NAME]\n");
     return 2;
   }
   for (how = modes; how->name != NULL && strcmp(how->name, argv[1]) != 0;) {
@@ -565,7 +567,7 @@ int main(int argc, char **argv) {
   long runs = 0;
   long failures = 0;
   /* Of a part of the points, a part of the scenarios. */
-  long every = step > 1 ? SCENARIO_STEP : 1;
+  long every = argc > 5 ? atol(argv[5]) : step > 1 ? SCENARIO_STEP : 1;
   for (long i = (first - 1) % every; i < n; i += every) {
     runs += run_scenario(argv[2], names[i], (first - 1) % step + 1, step,
                          &failures);
