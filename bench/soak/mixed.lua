@@ -10,6 +10,7 @@ local http = require "neap.http"
 local net = require "neap.net"
 local process = require "neap.process"
 local tls = require "neap.tls"
+local levels = require "bench.soak.support.levels"
 
 local seconds, workers = tonumber(arg[1] or 60), tonumber(arg[2] or 40)
 local seed = tonumber(arg[3] or os.time())
@@ -133,53 +134,11 @@ local function phase(length)
   end)
 end
 
-local function measure()
-  for _ = 1, 5 do
-    neap.sleep(0.2)
-    collectgarbage()
-  end
-  local resident = fs.read_file "/proc/self/status":match "VmRSS:%s*(%d+)"
-  return {
-    files = #fs.readdir "/proc/self/fd", resident = tonumber(resident) * 1024,
-    lua = collectgarbage "count" * 1024, c = neap.stats().bytes,
-    tasks = neap.stats().tasks.pending, timers = neap.stats().timers,
-  }
-end
-
-local function show(what, figures)
-  print(("%-7s files %d, resident %.1f MiB, Lua %.0f KiB, C %.0f KiB, tasks %d, timers %d"):format(
-    what, figures.files, figures.resident / 2 ^ 20, figures.lua / 1024, figures.c / 1024,
-    figures.tasks, figures.timers))
-  io.stdout:flush()
-end
-
-local failures = {}
-local function check(first, last)
-  for field, allowed in pairs(ALLOWED) do
-    if last[field] > first[field] + allowed then
-      failures[#failures + 1] = ("%s memory has grown: %.0f -> %.0f"):format(field, first[field],
-        last[field])
-    end
-  end
-  for _, field in ipairs { "files", "tasks", "timers" } do
-    if last[field] > first[field] then failures[#failures + 1] = field .. " are left" end
-  end
-end
-
 print(("%d s, %d workers, seed %d"):format(seconds, workers, seed))
-neap.set_exception_handler(function(report)
-  failures[#failures + 1] = ("%s: %s"):format(report.message, tostring(report.exception))
-end)
-phase(seconds / 2)
-local first = measure()
-show("half", first)
-phase(seconds / 2)
-local last = measure()
-show("end", last)
-check(first, last)
+local failures = levels.watch()
+levels.run(seconds, phase, ALLOWED, failures)
 local done = {}
 for _, name in ipairs(names) do done[#done + 1] = ("%s %d"):format(name, counts[name] or 0) end
 print(table.concat(done, ", "))
 os.execute("rm -r " .. directory)
-for i = 1, math.min(#failures, 10) do io.stderr:write("soak: ", failures[i], "\n") end
-os.exit(#failures == 0 and 0 or 1)
+levels.finish(failures)
