@@ -5,8 +5,10 @@
 #include "bindings/arg.h"
 #include "bindings/neap.h"
 #include "runtime/await.h"
+#include "runtime/callback.h"
 #include "runtime/context.h"
 #include "runtime/error.h"
+#include "runtime/loop.h"
 #include "runtime/report.h"
 #include "runtime/task.h"
 
@@ -179,6 +181,25 @@ static int l_label(lua_State *L) {
   return 1;
 }
 
+/* add_done_callback(future, fn, outer): fn(future, outer) is called once the
+ * future is done; outer fails if it cannot be, for want of memory say. */
+static int l_add_done_callback(lua_State *L) {
+  neap_runtime *rt = neap_runtime_up(L);
+  neap_future *future = neap_check_future(L, rt, 1);
+  lua_settop(L, 3);
+  neap_future_anchor(L, future, 1);
+  lua_pushvalue(L, 1);
+  lua_insert(L, 3);
+  neap_callback *callback = neap_callback_new(L, rt, 2);
+  callback->is_part = true;
+  if (future->state == NEAP_PENDING) {
+    neap_list_append(&future->waiters, &callback->job.link);
+  } else {
+    neap_loop_append(rt, &callback->job);
+  }
+  return 0;
+}
+
 /* cancel_requested(gather future) -> boolean, message */
 static int l_cancel_requested(lua_State *L) {
   neap_future *future = neap_check_future(L, neap_runtime_up(L), 1);
@@ -279,32 +300,33 @@ static int l_source(lua_State *L) {
 }
 
 static const luaL_Reg functions[] = {
-    {"wait_done",        l_wait_done       },
-    {"is_future",        l_is_future       },
-    {"state",            l_state           },
-    {"outcome",          l_outcome         },
-    {"fail",             l_fail            },
-    {"adopt",            l_adopt           },
-    {"gather_future",    l_gather_future   },
-    {"cancel_requested", l_cancel_requested},
-    {"label",            l_label           },
-    {"check_current",    l_check_current   },
-    {"type_name",        l_type_name       },
-    {"report",           l_report          },
-    {"get_context",      l_get_context     },
-    {"set_context",      l_set_context     },
-    {"net",              l_net             },
-    {"signal",           l_signal          },
-    {"process",          l_process         },
-    {"polls",            l_polls           },
-    {"luv",              neap_load_luv     },
-    {"at_close",         neap_set_at_close },
-    {"tls",              l_tls             },
-    {"http_message",     l_http_message    },
-    {"http_client",      l_http_client     },
-    {"source",           l_source          },
-    {"watch",            neap_watch_stream },
-    {NULL,               NULL              },
+    {"wait_done",         l_wait_done        },
+    {"is_future",         l_is_future        },
+    {"state",             l_state            },
+    {"outcome",           l_outcome          },
+    {"fail",              l_fail             },
+    {"adopt",             l_adopt            },
+    {"gather_future",     l_gather_future    },
+    {"add_done_callback", l_add_done_callback},
+    {"cancel_requested",  l_cancel_requested },
+    {"label",             l_label            },
+    {"check_current",     l_check_current    },
+    {"type_name",         l_type_name        },
+    {"report",            l_report           },
+    {"get_context",       l_get_context      },
+    {"set_context",       l_set_context      },
+    {"net",               l_net              },
+    {"signal",            l_signal           },
+    {"process",           l_process          },
+    {"polls",             l_polls            },
+    {"luv",               neap_load_luv      },
+    {"at_close",          neap_set_at_close  },
+    {"tls",               l_tls              },
+    {"http_message",      l_http_message     },
+    {"http_client",       l_http_client      },
+    {"source",            l_source           },
+    {"watch",             neap_watch_stream  },
+    {NULL,                NULL               },
 };
 
 void neap_push_internal(lua_State *L, neap_runtime *rt) {

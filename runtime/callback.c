@@ -41,6 +41,7 @@ static void forget(lua_State *L, int index) {
 /* Protected: calls the callback at 1. */
 static int call(lua_State *L) {
   neap_runtime *rt = neap_runtime_of(L);
+  bool is_part = ((neap_callback *)lua_touserdata(L, 1))->is_part;
   luaL_checkstack(L, LUA_MINSTACK, NULL);
   switch_context(L, rt);
   lua_pushcfunction(L, neap_traceback_handler);
@@ -60,25 +61,59 @@ static int call(lua_State *L) {
     lua_pop(L, 1);
   }
   forget(L, 1);
-  if (lua_pcall(L, nargs, 0, 2) != LUA_OK) {
+  int status = lua_pcall(L, nargs, 0, 2);
+  if (status != LUA_OK && !is_part) {
     neap_report(L, rt, "Exception in callback", -1, 0);
   }
   switch_context(L, rt);
-  return 0;
+  return status != LUA_OK && is_part ? lua_error(L) : 0;
+}
+
+/* [-1, +0, -] The callback, whose future lies below the error on the top, could
+ * not do its part: whoever waits for that future must not wait for ever. Not by
+ * neap_future_store_error, as there may be no memory. */
+static void fail_future(lua_State *L) {
+  neap_future *future = lua_touserdata(L, -2);
+  if (future->state == NEAP_PENDING) {
+    lua_setiuservalue(L, -2, NEAP_OUTCOME_VALUE);
+    future->retrieved = true;
+    neap_future_settle(L, future, NEAP_FAILED);
+  } else {
+    lua_pop(L, 1);
+  }
+}
+
+/* [-0, +1, -] The last argument of the callback on the top, or nil. */
+static void push_future_of(lua_State *L, neap_callback *callback) {
+  if (!callback->is_part) {
+    lua_pushnil(L);
+    return;
+  }
+  lua_getiuservalue(L, -1, ARGUMENTS_VALUE);
+  lua_rawgeti(L, -1, (lua_Integer)lua_rawlen(L, -1));
+  lua_replace(L, -2);
 }
 
 static void run(neap_runtime *rt, neap_job *job) {
   neap_callback *callback = NEAP_CONTAINER_OF(job, neap_callback, job);
   lua_State *L = rt->L;
   callback->state = NEAP_CALLBACK_CALLED;
-  lua_pushcfunction(L, call);
   neap_push_anchored(L, callback->anchor);
+  push_future_of(L, callback);
+  lua_insert(L, -2);
+  lua_pushcfunction(L, call);
+  lua_insert(L, -2);
   neap_callback_release(L, callback);
+  bool is_part = callback->is_part;
   rt->executing = L;
   neap_limits_begin_callback(rt, L);
-  if (lua_pcall(L, 1, 0, 0) != LUA_OK) {
+  bool failed = lua_pcall(L, 1, 0, 0) != LUA_OK;
+  if (failed && is_part) {
+    fail_future(L);
+  } else if (failed) {
     lua_pop(L, 1); /* no memory left to report an error with */
   }
+  lua_pop(L, 1);
   rt->executing = NULL;
   neap_interrupt_step_ended(rt);
 }

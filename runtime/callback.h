@@ -22,7 +22,8 @@ typedef struct neap_callback {
   uint64_t deadline; /* nanoseconds, if timed */
   int anchor;        /* 0 once it is no longer pending */
   neap_callback_state state;
-  bool timed; /* else as soon as possible */
+  bool timed;   /* else as soon as possible */
+  bool is_part; /* its last argument is a future that fails with it */
 } neap_callback;
 
 /* [-(nargs + 1), +1, m] Makes a callback of the function below the arguments,

@@ -44,6 +44,10 @@ describe("found by the sweeps:", function()
     stream:shutdown()
   end))
 
+  it("who gathers is told that there was no memory for it", function()
+    sweep("lua-on", "streams", "several at once")
+  end)
+
   it("a connection whose task has no memory to end with is closed", function()
     sweep("lua-on", "web", "two requests on one connection")
   end)

@@ -108,7 +108,7 @@ local function gather(futures, n, return_exceptions)
     if child:done() then
       done[#done + 1] = child
     else
-      child:add_done_callback(on_done)
+      internal.add_done_callback(child, on_done, outer)
     end
   end
   for _, child in ipairs(done) do on_done(child) end
@@ -171,7 +171,7 @@ function neap.shield(aw)
     if outer:done() then return end
     internal.adopt(outer, inner)
   end
-  inner:add_done_callback(on_inner_done)
+  internal.add_done_callback(inner, on_inner_done, outer)
   outer:add_done_callback(function()
     if not inner:done() then
       inner:remove_done_callback(on_inner_done)
@@ -217,7 +217,7 @@ local function wait_until(futures, return_when, timeout)
     if handle then handle:cancel() end
     for _, future in ipairs(futures) do future:remove_done_callback(on_done) end
   end })
-  for _, future in ipairs(futures) do future:add_done_callback(on_done) end
+  for _, future in ipairs(futures) do internal.add_done_callback(future, on_done, waiter) end
   waiter:await()
   return cleanup
 end
