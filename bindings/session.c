@@ -90,6 +90,13 @@ static int l_set_default_handler(lua_State *L) {
   return 0;
 }
 
+/* exception_handler() -> what was given to neap.set_exception_handler, or nil */
+static int l_exception_handler(lua_State *L) {
+  neap_runtime *rt = neap_runtime_up(L);
+  lua_rawgeti(L, LUA_REGISTRYINDEX, rt->handler_ref); /* nil for LUA_NOREF */
+  return 1;
+}
+
 /* track() -> places, objects
  * Two weak tables in which from now on stands where things were created. */
 static int l_track(lua_State *L) {
@@ -143,7 +150,8 @@ static lua_Integer count_idle(neap_runtime *rt) {
 }
 
 /* census() -> tasks pending, handles that keep the loop alive, deadlines,
- * whether errors are unseen, handles that are open and idle */
+ * whether errors are unseen, handles that are open and idle, whether tasks or
+ * callbacks are ready */
 static int l_census(lua_State *L) {
   neap_runtime *rt = neap_runtime_up(L);
   lua_pushinteger(L, (lua_Integer)rt->counters.pending);
@@ -151,7 +159,9 @@ static int l_census(lua_State *L) {
   lua_pushinteger(L, (lua_Integer)neap_clock_count(&rt->clock));
   lua_pushboolean(L, !neap_list_empty(&rt->failed));
   lua_pushinteger(L, count_idle(rt));
-  return 5;
+  lua_pushboolean(L,
+                  !neap_list_empty(&rt->ready) || !neap_list_empty(&rt->batch));
+  return 6;
 }
 
 /* unseen() -> sequence, any
@@ -177,18 +187,31 @@ static int l_unseen(lua_State *L) {
   return 2;
 }
 
-/* timers() -> sequence of the handles of callbacks that wait for their time. */
-static int l_timers(lua_State *L) {
+/* [-0, +0, m] Adds the handle of a job, if it is a callback's, to the sequence
+ * at the top. */
+static void add_callback(lua_State *L, neap_job *job) {
+  neap_callback *callback = job == NULL ? NULL : neap_job_callback(job);
+  if (callback != NULL) {
+    neap_push_anchored(L, callback->anchor);
+    lua_rawseti(L, -2, (lua_Integer)lua_rawlen(L, -2) + 1);
+  }
+}
+
+static void add_queued_callbacks(lua_State *L, neap_list *queue) {
+  for (neap_link *l = queue->next; l != queue; l = l->next) {
+    add_callback(L, NEAP_CONTAINER_OF(l, neap_job, link));
+  }
+}
+
+/* callbacks() -> sequence of the handles of callbacks that are ready or wait
+ * for their time. */
+static int l_callbacks(lua_State *L) {
   neap_runtime *rt = neap_runtime_up(L);
-  lua_Integer n = 0;
   lua_createtable(L, 0, 0);
+  add_queued_callbacks(L, &rt->batch); /* of a run that was stopped */
+  add_queued_callbacks(L, &rt->ready);
   for (size_t i = 0; i < rt->clock.count; i++) {
-    neap_job *job = rt->clock.slots[rt->clock.heap[i].slot].job;
-    neap_callback *callback = job == NULL ? NULL : neap_job_callback(job);
-    if (callback != NULL) {
-      neap_push_anchored(L, callback->anchor);
-      lua_rawseti(L, -2, ++n);
-    }
+    add_callback(L, rt->clock.slots[rt->clock.heap[i].slot].job);
   }
   return 1;
 }
@@ -229,10 +252,11 @@ static const luaL_Reg functions[] = {
     {"guard_exit",          l_guard_exit         },
     {"interrupted",         l_interrupted        },
     {"set_default_handler", l_set_default_handler},
+    {"exception_handler",   l_exception_handler  },
     {"track",               l_track              },
     {"census",              l_census             },
     {"unseen",              l_unseen             },
-    {"timers",              l_timers             },
+    {"callbacks",           l_callbacks          },
     {"handles",             l_handles            },
     {"clocks",              l_clocks             },
     {"close_clocks",        l_close_clocks       },

@@ -307,13 +307,8 @@ static bool is_waited_for(neap_runtime *rt) {
   return false;
 }
 
-/* Whether a task waits for the world outside, which holds a virtual clock: all
- * that libuv knows does, apart from handles that say they do not. */
-static bool holds_clock(neap_runtime *rt) {
-  if (is_waited_for(rt)) {
-    return true;
-  }
-  poll(rt, UV_RUN_NOWAIT); /* what has happened comes before what will */
+/* The same of what else libuv knows: a process, a request. */
+static bool is_under_way(neap_runtime *rt) {
   for (neap_link *l = rt->io.next; l != &rt->io; l = l->next) {
     uv_unref(NEAP_CONTAINER_OF(l, neap_io, link)->handle);
   }
@@ -322,6 +317,22 @@ static bool holds_clock(neap_runtime *rt) {
     uv_ref(NEAP_CONTAINER_OF(l, neap_io, link)->handle);
   }
   return holds;
+}
+
+/* Whether a task waits for the world outside, which holds a virtual clock: all
+ * that libuv knows does, apart from handles that say they do not. */
+static bool holds_clock(neap_runtime *rt) {
+  if (is_waited_for(rt)) {
+    return true;
+  }
+  poll(rt, UV_RUN_NOWAIT); /* what has happened comes before what will */
+  return is_under_way(rt);
+}
+
+bool neap_loop_clock_is_held(neap_runtime *rt) {
+  return rt->clock.is_virtual && rt->loop_open &&
+         neap_clock_next(&rt->clock) != NEAP_NEVER &&
+         (is_waited_for(rt) || is_under_way(rt));
 }
 
 /* Whether a poll has brought something, which must not be waited for again. */

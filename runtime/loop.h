@@ -78,4 +78,8 @@ void neap_loop_shuffle(neap_runtime *rt, uint64_t seed);
 /* neap_clock_switch, at any time. */
 void neap_loop_switch_clock(neap_runtime *rt, bool is_virtual, uint64_t now);
 
+/* [-0, +0, -] Whether a virtual clock with deadlines stands still, since there
+ * is a wait for the world outside. */
+bool neap_loop_clock_is_held(neap_runtime *rt);
+
 #endif

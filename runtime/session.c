@@ -8,6 +8,7 @@
 #include <lauxlib.h>
 
 #include "runtime/interrupt.h"
+#include "runtime/loop.h"
 #include "runtime/run.h"
 #include "runtime/tree.h"
 
@@ -58,6 +59,11 @@ static void clear_limit(neap_runtime *rt) {
 static int keep_tree(lua_State *L) {
   neap_runtime *rt = neap_runtime_of(L);
   neap_push_tree(L, rt, false);
+  if (neap_loop_clock_is_held(rt)) {
+    lua_pushliteral(L, "The virtual clock stood still, as it does while a task "
+                       "waits for I/O or a process.\n");
+    lua_concat(L, 2);
+  }
   rt->late_tree_ref = luaL_ref(L, LUA_REGISTRYINDEX);
   return 0;
 }

@@ -182,4 +182,78 @@ ok 3 - starts clean
 1..3
 ]], folder:run("neap", "-o", "TAP").text)
   end)
+
+  it("without an end are ended all the same", function()
+    local folder <close> = suite { ["endless_spec.lua"] = [[
+local neap = require "neap"
+local function again() neap.call_soon(again) end
+local function tick() neap.call_later(1, tick) end
+local function reborn()
+  local guard <close> = setmetatable({}, { __close = function() neap.create_task(reborn) end })
+  neap.sleep(1000)
+end
+it("a callback that makes the next", function() again() end)
+it("one with a pause", function() tick() end)
+it("a task that is always ready", function()
+  neap.create_task(function() while true do pcall(neap.sleep, 0) end end)
+end)
+it("a task that makes another when it is ended", function() neap.create_task(reborn) end)
+it("nothing", function()
+  assert.are.equal(1, #neap.all_tasks())
+  neap.call_soon(function() neap.call_soon(function() end) end)
+end)
+]] }
+    local result = folder:run("neap", "--virtual-clock")
+    assert.matches("^%-%-%-%-%+\n", result.text)
+    local at = "created at ./endless_spec.lua:"
+    local leaks = leaks_of(result.text)
+    assert.are.equal(4, #leaks)
+    assert.are.equal("  a callback that is ready again and again, " .. at .. "2", leaks[1])
+    assert.are.equal("  a callback that is due in 1 s, " .. at .. "3", leaks[2])
+    assert.are.equal('  <Task "Task-N" pending at ./endless_spec.lua:11>, ' .. at .. "11", leaks[3])
+    assert.matches('^  <Task "Task%-N" pending at ./endless_spec.lua:6>, ' .. at .. "13\n",
+      leaks[4])
+  end)
+
+  for _, runner in ipairs(RUNNERS) do
+    it("are seen whatever the test before has replaced (" .. runner .. ")", function()
+      local folder <close> = suite { ["replaced_spec.lua"] = [[
+local neap = require "neap"
+local testing = require "neap.testing"
+it("replaces", function()
+  for _, name in ipairs { "time", "all_tasks", "is" } do stub(neap, name) end
+  for _, name in ipairs { "settle", "shuffle", "virtual_clock" } do stub(testing, name) end
+  stub(neap, "set_exception_handler")
+end)
+it("a task", function() neap.create_task(neap.sleep, 1000) end)
+it("a callback", function() neap.call_later(50, print) end)
+it("a handler of exceptions", function()
+  neap.set_exception_handler:revert()
+  neap.set_exception_handler(function() end)
+end)
+it("an error that is collected", function()
+  do neap.create_task(error, "lost") end
+  neap.sleep(0)
+  neap.sleep(0)
+  collectgarbage()
+end)
+describe("a block", function()
+  local seen = testing.sequence()
+  setup(function() neap.set_exception_handler(function(report) seen(report.exception) end) end)
+  it("has its handler", function() neap.call_soon(error, "a") neap.sleep(0) end)
+  it("has it still", function()
+    neap.call_soon(error, "b")
+    neap.sleep(0)
+    assert.are.same({ "a", "b" }, seen)
+  end)
+end)
+it("an error that nobody sees", function() neap.call_soon(error, "lost") neap.sleep(0) end)
+]] }
+      local result = folder:run(runner, "-o", "TAP")
+      assert.are.equal("+--+-++-", (result.text:gsub("\n#[^\n]*", "")
+        :gsub("not ok[^\n]*\n", "-"):gsub("ok[^\n]*\n", "+"):gsub("1..8\n$", "")))
+      assert.are.equal("", result.stderr)
+      assert.are.equal(1, result.code)
+    end)
+  end
 end)

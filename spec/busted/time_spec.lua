@@ -92,11 +92,41 @@ describe("time", function()
   end
 end)
 
+describe("a virtual clock", function()
+  it("that stood still is named where time is up", function()
+    local folder <close> = suite { ["held_spec.lua"] = [[
+      local neap = require "neap"
+      local net = require "neap.net"
+      local testing = require "neap.testing"
+      it("is held by a socket", function()
+        local server <close> = net.listen("127.0.0.1", 0, function(stream) stream:read() end)
+        local stream <close> = net.connect(server:sockname())
+        neap.wait_for(stream.read, 1, stream)
+      end)
+      it("is held by a child", function()
+        neap.wait_for(require "neap.process".run, 1, { "sleep", "100" })
+      end)
+      it("is not held", function()
+        local one = testing.memory_stream()
+        while true do pcall(neap.wait_for, one.read, 1, one) end
+      end)
+    ]] }
+    local result = folder:run("neap", "--virtual-clock", "--test-timeout=0.2", "-o", "TAP")
+    local hint = "\n# The virtual clock stood still, as it does while a task waits for I/O or a "
+      .. "process.\n"
+    local first, second, third = result.text:match "^not ok 1(.*)not ok 2(.*)not ok 3(.*)$"
+    assert.matches(hint, first, 1, true)
+    assert.matches(hint, second, 1, true)
+    assert.not_matches(hint, third, 1, true)
+  end)
+end)
+
 describe("--shuffle-tasks", function()
   local RACE = [[
     local neap = require "neap"
     local testing = require "neap.testing"
     for n = 1, 2 do
+      it("is not written", function() pending "yet" end)
       it("is right in one order only " .. n, function()
         local seen = testing.sequence()
         neap.task_group(function(group)
@@ -113,6 +143,7 @@ describe("--shuffle-tasks", function()
       assert.are.equal(0, folder:run(runner).code)
       local found = folder:run(runner, "--shuffle-tasks")
       assert.are.equal(1, found.code)
+      assert.not_matches("yet\nOrder of tasks", found.stdout)
       local seed = found.stdout:match "Order of tasks: %-%-shuffle%-tasks %-%-seed=(%d+)"
       local order = found.stdout:match "Passed in:\n%(string%) '(.-)'"
       for _, filter in ipairs { "only", "only 2" } do

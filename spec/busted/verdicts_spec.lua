@@ -145,6 +145,13 @@ local BAD = {
     .. "call the function" },
   { "while true do end", LATE .. RUNS },
   { "while true do pcall(function() while true do end end) end", LATE .. RUNS },
+  { "neap.call_soon(function() while true do end end) neap.sleep(100)",
+    LATE .. '<Task "Task-N" pending at %s> waits in sleep for T s\n' },
+  { "neap.sleep(0.001) while true do end", LATE .. RUNS },
+  { "local function again() neap.call_soon(again) end again() neap.sleep(100)",
+    LATE .. '<Task "Task-N" pending at %s> waits in sleep for T s\n' },
+  { "os.execute 'sleep 0.3'", "it took longer than 0.2 s. No task waited or ran when that was "
+    .. "seen: it was inside a function of C, such as os.execute." },
   { "while true do pcall(neap.sleep, 0) end", LATE .. '<Task "Task-N" pending at %s> is ready\n' },
   { "neap.create_task(function() neap.sleep(0) while true do end end):await()",
     LATE .. AWAIT .. "  " .. RUNS },
@@ -208,6 +215,74 @@ describe("bad input", function()
       local result = folder:run(runner)
       assert.are.equal(plain.text, result.text)
       assert.are.equal(plain.code, result.code)
+      assert.are.equal(1, result.code)
+    end)
+
+    it(("outside of tests is no burden of the next one (%s)"):format(runner), function()
+      local folder <close> = suite {
+        ["a_spec.lua"] = "it('is fine', function() end)\n"
+          .. "describe('leaves', function() os.exit(0) end)\nit('is fine too', function() end)\n",
+        ["b_spec.lua"] = "describe('hides it', function() pcall(os.exit, 0)\n"
+          .. "it('never runs', function() end) end)\n",
+        ["c_spec.lua"] = "os.exit(0)\n",
+        ["d_spec.lua"] = "describe('waits', function() require 'neap'.sleep(1) end)\n",
+        ["e_spec.lua"] = "require 'neap'.call_later(1, print)\n",
+        ["f_spec.lua"] = "it('is fine', function() end)\n",
+      }
+      local result = folder:run(runner, "-o", "TAP")
+      assert.are.equal([[
+ok 1 - is fine
+not ok 2 - leaves
+# ./a_spec.lua @ 2
+# Failure message: ./a_spec.lua:2: os.exit(0): a test cannot end the run
+ok 3 - is fine too
+not ok 4 - hides it
+# ./b_spec.lua @ 1
+# Failure message: os.exit was called
+not ok 5 - suite ./c_spec.lua
+# ./c_spec.lua @ 1
+# Failure message: ./c_spec.lua:1: os.exit(0): a test cannot end the run
+not ok 6 - waits
+# ./d_spec.lua @ 1
+# Failure message: ./d_spec.lua:1: outside a task: call this in a test, before_each or setup
+not ok 7 - suite ./e_spec.lua
+# ./e_spec.lua @ 1
+# Failure message: ./e_spec.lua:1: outside a task: no loop runs; call this in a test, ]]
+        .. [[before_each or setup
+ok 8 - is fine
+1..8
+]], result.text)
+      assert.are.equal("", result.stderr)
+      assert.are.equal(1, result.code)
+    end)
+  end
+end)
+
+describe("the report as JSON", function()
+  for _, runner in ipairs(RUNNERS) do
+    it("has what failed and what is pending (" .. runner .. ")", function()
+      local folder <close> = suite { ["json_spec.lua"] = [[
+        local neap = require "neap"
+        it("passes", function() neap.sleep(0.001) end)
+        it("fails", function()
+          neap.task_group(function(group) group:create_task(error, "x") end)
+        end)
+        pending("is to be written", function() end)
+        it("is not ready", function() pending "later" end)
+        it("leaks", function() neap.create_task(neap.sleep, 1000) end)
+      ]] }
+      local result = folder:run(runner, "-o", "json")
+      local report = require "neap.json".decode(result.stdout)
+      local names = {}
+      for _, verdict in ipairs { "successes", "errors", "pendings", "failures" } do
+        for _, test in ipairs(report[verdict]) do
+          names[#names + 1] = verdict .. " " .. test.name
+        end
+      end
+      assert.are.same({ "successes passes", "errors fails", "pendings is to be written",
+        "pendings is not ready", "failures leaks" }, names)
+      assert.matches("ExceptionGroup: unhandled errors in a TaskGroup\n  %- x$",
+        report.errors[1].message)
       assert.are.equal(1, result.code)
     end)
   end

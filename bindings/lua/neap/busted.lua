@@ -10,6 +10,11 @@ local neap, internal = ...
 local drive, late_tree = internal.drive, internal.late_tree
 local leaks = internal.source "neap.leaks"
 
+-- Before a test puts a stub in their places:
+local is, all_tasks, set_exception_handler = neap.is, neap.all_tasks, neap.set_exception_handler
+local virtual_clock, shuffle = neap.testing.virtual_clock, neap.testing.shuffle
+
+local EXIT_CALLED = "os.exit was called"
 local INTERRUPTED = 130 -- the exit status after Ctrl-C
 local GRACE = 1 -- wall seconds that a body may take to end once its time is up
 
@@ -17,6 +22,7 @@ local BODIES = {
   it = true, finally = true, before_each = true, after_each = true,
   lazy_setup = true, lazy_teardown = true, strict_setup = true, strict_teardown = true,
 }
+local DEFINITIONS = { file = true, describe = true }
 local ELEMENTS = { file = true, describe = true, it = true }
 
 -- ---- options ----
@@ -51,13 +57,16 @@ local active = {} -- element -> its scope
 local publishing = false -- busted calls subscribers, through `safe`
 local body -- the element whose body runs
 local late -- the tree of tasks when the time of that body was up
+local told -- what that body has published of itself: an error, a failure, that it is pending
 
 local function text_of(lines)
   return "this was left behind, and has been ended:\n  " .. table.concat(lines, "\n  ")
 end
 
 local function late_text(tree)
-  return ("it took longer than %g s. The tasks were:\n%s"):format(options.timeout, tree)
+  local text = tree == "" and "No task waited or ran when that was seen: it was inside a function"
+    .. " of C, such as os.execute." or "The tasks were:\n" .. tree
+  return ("it took longer than %g s. %s"):format(options.timeout, text)
 end
 
 local function replay_text()
@@ -69,12 +78,11 @@ local function is_late(element)
   return body ~= nil and body == element and (late or late_tree()) ~= nil
 end
 
---- Reports what is wrong with an element, other than an error that its code raised.
-local function report(element, status, message)
-  local trace = element.trace or { short_src = element.name, currentline = 1 }
-  if options.shuffle_tasks then message = message .. replay_text() end
+--- Reports what is wrong with an element. Without a trace, that is no error which its code raised.
+local function report(element, status, message, trace)
+  local place = element.trace or { short_src = element.name, currentline = 1 }
   busted.publish({ status, element.descriptor }, element, busted.context.parent(element), message,
-    { short_src = trace.short_src, currentline = trace.currentline, traceback = "" })
+    trace or { short_src = place.short_src, currentline = place.currentline, traceback = "" })
 end
 
 --- An error that was raised inside neap's own Lua is one of who called it.
@@ -91,7 +99,7 @@ end
 
 --- What an ExceptionGroup holds.
 local function details(err, indent)
-  if not neap.is(err, neap.ExceptionGroup) then return "" end
+  if not is(err, neap.ExceptionGroup) then return "" end
   local lines = {}
   for _, inner in ipairs(err.errors) do
     lines[#lines + 1] = "\n" .. indent .. "- " .. leaks.message_of(inner)
@@ -104,16 +112,25 @@ local function rewrite_message(element, message, trace)
   if is_late(element) then return late_text(late or late_tree()) end
   leave_own_sources(trace)
   local text = standard.rewriteMessage(element, message, trace) .. details(message, "  ")
-  if options.shuffle_tasks then text = text .. replay_text() end
+  if DEFINITIONS[element.descriptor] then
+    text = text:gsub("call this inside neap%.run", "call this in a test, before_each or setup")
+  end
   return text
 end
 
---- A test that took too long has failed, as one whose assertion did.
-local function publish(channel, element, ...)
-  if channel[1] == "error" and channel[2] == "it" and is_late(element) then
-    channel = { "failure", "it" }
+local BAD = { failure = true, error = true }
+
+local function publish(channel, element, parent, message, trace, ...)
+  if body and element == body and channel[2] == element.descriptor then
+    told = told or { status = channel[1], message = message, trace = trace }
+    return
   end
-  return standard.publish(channel, element, ...)
+  if BAD[channel[1]] then
+    if options.shuffle_tasks then message = (message or "no message") .. replay_text() end
+    -- The JSON of a report has this, but no userdata, such as a group's tasks.
+    if trace and is(trace.message, neap.Error) then trace.message = message end
+  end
+  return standard.publish(channel, element, parent, message, trace, ...)
 end
 
 -- ---- bodies ----
@@ -134,18 +151,22 @@ local function end_body(task, why)
   internal.abandon(task)
 end
 
---- What the task of a body has to say beside the results of `safe`, if that returned any:
--- status and message.
-local function verdict(element, task, results, tree)
+--- What became of a body that has published nothing: status and message, or nothing.
+local function silent_verdict(task, failure, tree)
+  if tree then return failure, late_text(tree) end
+  if internal.guard_exit(true) then return "error", EXIT_CALLED end
+  if task:cancelled() then return "error", "its task was cancelled" end
+  local err = task:exception()
+  if err ~= nil then return "error", tostring(err) end
+end
+
+--- What became of a body: status, message and trace, or nothing if it has succeeded.
+local function verdict(element, task, tree)
+  -- Whoever takes too long has failed, as one whose assertion did.
   local failure = element.descriptor == "it" and "failure" or "error"
-  if not results or results[1]:success() then
-    if tree then return failure, late_text(tree) end
-    if internal.guard_exit(true) then return "error", "os.exit was called" end
-    if task:cancelled() then return "error", "its task was cancelled" end
-    if not results then return "error", tostring(task:exception()) end
-  elseif tree then
-    return failure
-  end
+  if not told then return silent_verdict(task, failure, tree) end
+  local status = tree and told.status == "error" and failure or told.status
+  return status, told.message or tree and late_text(tree), told.trace
 end
 
 local function run_body(descriptor, run, element)
@@ -153,15 +174,15 @@ local function run_body(descriptor, run, element)
   local hook, mask, count = debug.gethook()
   body = element
   local how, task = drive(options.timeout, function()
-    if hook then debug.sethook(hook, mask, count) end -- of a coverage tool
+    if type(hook) == "function" then debug.sethook(hook, mask, count) end -- of a coverage tool
     results = table.pack(standard.safe(descriptor, run, element))
   end)
   late = how == "late" and late_tree() or nil
   if how ~= "done" then end_body(task, REASONS[how]) end
   if not results then leave_context(element) end
-  local status, message = verdict(element, task, results, late)
-  body, late = nil, nil
-  if message then report(element, status, message) end
+  local status, message, trace = verdict(element, task, late)
+  body, late, told = nil, nil, nil
+  if status then report(element, status, message, trace) end
   if internal.interrupted() or how == "stopped" then busted.skipAll = true end
   internal.guard_exit(true)
   if results and not status then return table.unpack(results, 1, results.n) end
@@ -171,12 +192,15 @@ end
 -- ---- elements: tests, blocks and files ----
 
 local function enter(element)
-  local scope = { element = element, clocks = internal.clocks(), mark = leaks.mark() }
+  local scope = {
+    element = element, clocks = internal.clocks(), mark = leaks.mark(),
+    handler = internal.exception_handler(),
+  }
   scopes[#scopes + 1] = scope
   active[element] = scope
   if element.descriptor == "it" then
-    if options.virtual_clock then neap.testing.virtual_clock() end
-    if options.shuffle_tasks then neap.testing.shuffle(busted.randomseed << 1 | 1) end
+    if options.virtual_clock then virtual_clock() end
+    if options.shuffle_tasks then shuffle(busted.randomseed << 1 | 1) end
   end
 end
 
@@ -186,6 +210,7 @@ local function give_to_block(block)
     local scope = scopes[i]
     if scope.element == block then return end
     scope.mark, scope.clocks = leaks.mark(), internal.clocks()
+    scope.handler = internal.exception_handler()
   end
 end
 
@@ -204,8 +229,9 @@ local function leave(element)
   local scope = table.remove(scopes)
   local lines = leaks.sweep(scope.mark)
   internal.close_clocks(scope.clocks)
+  set_exception_handler(scope.handler)
   if element.descriptor == "it" then
-    neap.testing.shuffle(0)
+    shuffle(0)
     publishing = true
     finish_test(scope, lines)
     publishing = false
@@ -224,10 +250,23 @@ local function run_element(descriptor, run, element)
   return table.unpack(results, 1, results.n)
 end
 
+--- What a block or a file does outside of its tests: there is no loop.
+local function run_definition(descriptor, run, element)
+  local results = table.pack(standard.safe(descriptor, run, element))
+  if internal.guard_exit(true) and results[1]:success() then
+    report(element, "error", EXIT_CALLED)
+    return busted.status "error"
+  end
+  return table.unpack(results, 1, results.n)
+end
+
 local function safe(descriptor, run, element)
   if publishing then return standard.safe(descriptor, run, element) end
   if ELEMENTS[element.descriptor] and not active[element] then
     return run_element(descriptor, run, element)
+  end
+  if DEFINITIONS[descriptor] and run == element.run then
+    return run_definition(descriptor, run, element)
   end
   if not BODIES[descriptor] or (descriptor == "it" and run ~= element.run) then
     return standard.safe(descriptor, run, element)
@@ -238,6 +277,8 @@ local function safe(descriptor, run, element)
 end
 
 local function safe_publish(descriptor, channel, element, ...)
+  -- busted's JSON is made of this too, and cannot be with the function that is in it
+  if element.descriptor == "pending" then element.attributes = {} end
   local scope = active[element]
   if scope and channel[1] == "test" and channel[2] == "end" then
     local parent, status = ...
@@ -269,12 +310,12 @@ package.loaded["busted.execute"] = function(core)
   local execute = require "busted.execute"(core)
   install(core)
   return function(...)
-    if options.virtual_clock then neap.testing.virtual_clock() end
+    if options.virtual_clock then virtual_clock() end
     internal.guard_exit(true)
     execute(...)
     internal.guard_exit(false)
     internal.close_clocks(0)
-    leaks.end_tasks(neap.all_tasks())
+    leaks.end_tasks(all_tasks())
     if internal.interrupted() then
       local exit = os.exit
       os.exit = function(_, close) exit(INTERRUPTED, close) end -- luacheck: ignore 122

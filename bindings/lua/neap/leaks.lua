@@ -1,13 +1,16 @@
 -- SPDX-License-Identifier: MIT
 -- leaks.lua - what a test has left behind: found, named and ended, for neap.busted.
 --
--- A mark is what there was before: { tasks =, timers =, locks =, alive =, idle = }.
+-- A mark is what there was before: { tasks =, callbacks =, locks =, alive =, idle = }.
 local neap, internal = ...
 
 local census, unseen = internal.census, internal.unseen
 local places, objects = internal.track()
+-- Before a test puts a stub in their places:
+local all_tasks, time, settle = neap.all_tasks, neap.time, neap.testing.settle
 
 local GRACE = 1 -- wall seconds that a cancelled task may take to end
+local ROUNDS = 10 -- cancelled tasks may make new ones to clean up, but not for ever
 local LOCKS = { ["neap.Lock"] = true, ["neap.Condition"] = true }
 
 local reports = {} -- what nobody else was told of since the last test
@@ -31,10 +34,10 @@ end
 local NONE = {}
 
 local function mark()
-  local tasks, alive, deadlines, _, idle = census()
+  local tasks, alive, deadlines, _, idle, ready = census()
   return {
-    tasks = tasks > 0 and set_of(neap.all_tasks()) or NONE,
-    timers = deadlines > 0 and set_of(internal.timers()) or NONE,
+    tasks = tasks > 0 and set_of(all_tasks()) or NONE,
+    callbacks = (deadlines > 0 or ready) and set_of(internal.callbacks()) or NONE,
     locks = next(objects) and held_locks() or NONE,
     alive = alive,
     idle = idle,
@@ -73,7 +76,7 @@ end
 
 local function add_tasks(lines, before)
   local left = {}
-  for _, task in ipairs(neap.all_tasks()) do
+  for _, task in ipairs(all_tasks()) do
     if not before.tasks[task] then
       left[#left + 1] = task
       lines[#lines + 1] = ("%s, created at %s"):format(task, place_of(task))
@@ -82,13 +85,14 @@ local function add_tasks(lines, before)
   return left
 end
 
-local function add_timers(lines, before)
+local function add_callbacks(lines, before)
   local left = {}
-  for _, handle in ipairs(internal.timers()) do
-    if not before.timers[handle] then
+  for _, handle in ipairs(internal.callbacks()) do
+    if not before.callbacks[handle] then
       left[#left + 1] = handle
-      lines[#lines + 1] = ("a callback that is due in %g s, created at %s")
-        :format(handle:when() - neap.time(), place_of(handle))
+      local when = handle:when()
+      local due = when and ("due in %g s"):format(when - time()) or "ready again and again"
+      lines[#lines + 1] = ("a callback that is %s, created at %s"):format(due, place_of(handle))
     end
   end
   return left
@@ -114,6 +118,16 @@ local function end_tasks(tasks)
     if not task:done() then internal.abandon(task) end
     if not task:cancelled() then task:exception() end
   end
+end
+
+--- Ends tasks; then names and ends those that they have made to clean up.
+local function end_all_tasks(left, lines, before)
+  for _ = 1, ROUNDS do
+    if not left[1] then return end
+    end_tasks(left)
+    left = add_tasks(lines, before)
+  end
+  for _, task in ipairs(left) do internal.abandon(task) end
 end
 
 local function end_locks(locks)
@@ -185,10 +199,16 @@ end
 
 --- Cheap: most tests leave nothing.
 local function nothing_new(before)
-  local tasks, alive, deadlines, failed, idle = census()
+  local tasks, alive, deadlines, failed, idle, ready = census()
   local open = alive > before.alive or idle > before.idle
-  local more = tasks > 0 or open or deadlines > 0 or failed
-  return not more and not reports[1] and not next(objects), tasks > 0 or open
+  local more = tasks > 0 or open or deadlines > 0 or failed or ready
+  return not more and not reports[1] and not next(objects), tasks > 0 or open or ready
+end
+
+--- Lets all run who are ready, unless that has no end.
+local function let_settle()
+  local _, task = internal.drive(GRACE, settle)
+  internal.abandon(task)
 end
 
 --- Lets those who are ready run; then names and ends what is there beyond `before`.
@@ -197,13 +217,13 @@ local function sweep(before)
   local lines = {}
   local clean, unsettled = nothing_new(before)
   if clean then return lines end
-  if unsettled then internal.drive(GRACE, neap.testing.settle) end
+  if unsettled then let_settle() end
   local left = add_tasks(lines, before)
-  local timers = add_timers(lines, before)
+  local callbacks = add_callbacks(lines, before)
   add_errors(lines)
   local locks = add_locks(lines, before)
-  end_tasks(left)
-  for _, handle in ipairs(timers) do handle:cancel() end
+  for _, handle in ipairs(callbacks) do handle:cancel() end
+  end_all_tasks(left, lines, before)
   end_locks(locks)
   if alive_handles() > before.alive or idle_handles() > before.idle then
     end_handles(lines, before)
