@@ -21,6 +21,9 @@ local function socket_path(name)
   return path
 end
 
+--- Where something fails, a datagram is lost.
+local function receive(socket) return neap.timeout(0.5, socket.receive, socket) end
+
 local function connections()
   return {
     ["a line there and back"] = function()
@@ -144,7 +147,7 @@ local function datagrams()
       local a <close> = net.udp("127.0.0.1", 0)
       local b <close> = net.udp("127.0.0.1", 0)
       a:send("hello", b:sockname())
-      local data, _, port = b:receive()
+      local data, _, port = receive(b)
       assert(data == "hello" and port == select(2, a:sockname()))
     end,
     ["datagrams of connected sockets"] = function()
@@ -152,7 +155,7 @@ local function datagrams()
       local b <close> = net.udp("127.0.0.1", 0)
       a:connect(b:sockname())
       for i = 1, 3 do a:send(i) end
-      for i = 1, 3 do assert(b:receive() == tostring(i)) end
+      for i = 1, 3 do assert(receive(b) == tostring(i)) end
     end,
     ["a receiver is closed"] = function()
       local socket <close> = net.udp("127.0.0.1", 0)
