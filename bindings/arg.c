@@ -2,7 +2,6 @@
 #include "bindings/arg.h"
 
 #include <string.h>
-#include <sys/un.h>
 
 double neap_check_seconds(lua_State *L, int arg) {
   int is_number;
@@ -108,9 +107,9 @@ void neap_push_function(lua_State *L, neap_runtime *rt,
 const char *neap_check_socket_path(lua_State *L, int arg) {
   size_t length = 0;
   const char *path = luaL_checklstring(L, arg, &length);
-  struct sockaddr_un un;
   luaL_argcheck(L, length > 0, arg, "the path is empty");
-  luaL_argcheck(L, length < sizeof un.sun_path, arg, "the path is too long");
+  luaL_argcheck(L, length <= NEAP_LONGEST_SOCKET_PATH, arg,
+                "the path is too long");
   luaL_argcheck(L, strlen(path) == length, arg, "the path contains a zero");
   return path;
 }

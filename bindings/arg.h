@@ -4,6 +4,8 @@
 #ifndef NEAP_ARG_H
 #define NEAP_ARG_H
 
+#include <sys/un.h>
+
 #include <lauxlib.h>
 #include <lua.h>
 #include <uv.h>
@@ -47,7 +49,12 @@ void neap_push_function(lua_State *L, neap_runtime *rt, lua_CFunction function);
 /* [-0, +0, m] Adds such functions to the table on the top. */
 void neap_set_functions(lua_State *L, neap_runtime *rt, const luaL_Reg *list);
 
-/* [-0, +0, v] The path of a Unix socket, which the system can take. */
+/* The longest path of a Unix socket that the system can take. */
+enum {
+  NEAP_LONGEST_SOCKET_PATH = sizeof((struct sockaddr_un *)NULL)->sun_path - 1
+};
+
+/* [-0, +0, v] Such a path. */
 const char *neap_check_socket_path(lua_State *L, int arg);
 
 /* [-1, +0, m] Adds metamethods (NULL: none) to the metatable on the top, and

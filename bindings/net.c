@@ -104,6 +104,8 @@ void neap_push_net(lua_State *L, neap_runtime *rt) {
   neap_open_streams(L, rt);
   lua_createtable(L, 0, 16);
   neap_set_functions(L, rt, functions);
+  lua_pushinteger(L, NEAP_LONGEST_SOCKET_PATH);
+  lua_setfield(L, -2, "longest_path");
   neap_bind_server(L, rt);
   neap_bind_udp(L, rt);
 }

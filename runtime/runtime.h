@@ -157,8 +157,8 @@ struct neap_runtime {
 
   /* interrupt.c */
   atomic_int requests;  /* neap_request bits not yet served */
-  bool interrupting;    /* the step under way is to be ended */
-  int interrupt_raises; /* errors raised in it so far */
+  int interrupt_raises; /* errors raised in the step that is to be ended */
+  bool interrupting;    /* it is under way */
 
   /* debug.c */
   bool watched; /* debug, or there are limits */

@@ -55,7 +55,7 @@ local next_port = 17000 + os.time() % 1000 * 10
 local function run(options, server, load)
   next_port = next_port + 1
   local values = { port = tostring(next_port), neap = options.neap }
-  local text = measure.capture(("timeout 60 bench/runner/serve %d %d '%s' '%s'"):format(
+  local text = measure.capture(("timeout 120 bench/runner/serve %d %d '%s' '%s'"):format(
     options.core, options.core == 0 and 1 or 0, server.command:gsub("{(%w+)}", values),
     load:gsub("{(%w+)}", values)))
   if not text then io.stderr:write("bench: ", server.name, " failed: ", load, "\n") end

@@ -19,7 +19,7 @@ local ALLOWED = { lua = 2 ^ 19, c = 4.5 * 2 ^ 20, resident = 16 * 2 ^ 20 }
 
 local CHILDREN = 8
 --- Seconds of a client's pauses; of a child's life, and of the time that some stand still.
-local PAUSE, LIFE, STILL = 60, 200, 10
+local PAUSE, LIFE, STILL = 300, 300, 10
 
 local program = arg[-1]
 local open, most, taken, killed, stopped = 0, 0, 0, 0, 0

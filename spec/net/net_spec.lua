@@ -379,6 +379,7 @@ describe("net.connect_unix", function()
     assert.matches("too long", message_of(net.connect_unix, ("x"):rep(200)))
     assert.matches("contains a zero", message_of(net.connect_unix, "a\0b"))
     assert.matches("is empty", message_of(net.connect_unix, ""))
+    assert.matches("net_spec.lua", message_of(function() net.connect_unix("a\0b") end))
   end))
 end)
 

@@ -15,6 +15,16 @@ local function check_string(value, index, what)
   end
 end
 
+--- The path of a Unix socket. C checks it too, but knows no caller's line.
+local function check_path(value, what)
+  local problem = type(value) ~= "string"
+      and ("string expected, got %s"):format(value == nil and "no value" or type(value))
+    or value == "" and "the path is empty"
+    or #value > c.longest_path and "the path is too long"
+    or value:find("\0", 1, true) and "the path contains a zero"
+  if problem then error(("bad argument #1 to '%s' (%s)"):format(what, problem), 3) end
+end
+
 local function check_port(value, what)
   local port = math.tointeger(tonumber(value))
   if not port or port < 0 or port > 65535 then
@@ -182,7 +192,9 @@ end
 
 --- connect_unix(path[, options]) -> Stream
 function net.connect_unix(path, options)
+  check_path(path, "connect_unix")
   options = check_options(options, UNIX_OPTIONS, 2, "connect_unix")
+  check_current()
   local stream = c.connect_unix(path)
   if options.limit then c.set_limit(stream, options.limit) end
   return stream
@@ -328,7 +340,7 @@ end
 
 --- listen_unix(path, handler[, options]) -> Server
 function net.listen_unix(path, handler, options)
-  check_string(path, 1, "listen_unix")
+  check_path(path, "listen_unix")
   check_handler(handler, 2, "listen_unix")
   options = check_options(options, LISTEN_UNIX_OPTIONS, 3, "listen_unix")
   check_current()
