@@ -1,4 +1,4 @@
--- expect: ended: false
+-- expect: ended: false|failed: .*step limit exceeded
 -- Closing a coroutine closes another, and so on.
 local co = coroutine.create(function() end)
 for _ = 1, 6000 do
