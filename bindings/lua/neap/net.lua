@@ -8,17 +8,18 @@ local report = internal.report
 
 local net = {}
 
+local function type_of(value) return value == nil and "no value" or type(value) end
+
 local function check_string(value, index, what)
   if type(value) ~= "string" then
     error(("bad argument #%d to '%s' (string expected, got %s)")
-      :format(index, what, value == nil and "no value" or type(value)), 3)
+      :format(index, what, type_of(value)), 3)
   end
 end
 
 --- The path of a Unix socket. C checks it too, but knows no caller's line.
 local function check_path(value, what)
-  local problem = type(value) ~= "string"
-      and ("string expected, got %s"):format(value == nil and "no value" or type(value))
+  local problem = type(value) ~= "string" and "string expected, got " .. type_of(value)
     or value == "" and "the path is empty"
     or #value > c.longest_path and "the path is too long"
     or value:find("\0", 1, true) and "the path contains a zero"
