@@ -28,7 +28,7 @@ typedef struct datagram {
 typedef struct udp_handle {
   uv_udp_t uv;
   neap_io io;
-  struct udp *udp; /* NULL once closed */
+  struct udp *udp; /* as long as it is open */
   char scratch[DATAGRAM_SIZE];
 } udp_handle;
 
@@ -143,7 +143,6 @@ static void close_udp(udp *u) {
     return;
   }
   u->handle = NULL;
-  handle->udp = NULL;
   neap_io_close(&handle->io);
   uv_close((uv_handle_t *)&handle->uv, on_closed);
   drop_queue(u);
@@ -248,29 +247,38 @@ static void stop_receiving(udp *u) {
   uv_udp_recv_stop(&u->handle->uv);
 }
 
-/* A datagram without memory for it is lost, as datagrams may be. */
+/* Adds it to the queue; false: no memory. */
+static bool keep(udp *u, const char *bytes, size_t nbytes,
+                 const struct sockaddr *from) {
+  datagram *d = neap_realloc(NULL, 0, sizeof *d + nbytes);
+  if (d == NULL) {
+    return false;
+  }
+  memset(d, 0, sizeof *d);
+  memcpy(&d->from, from,
+         from->sa_family == AF_INET6 ? sizeof(struct sockaddr_in6)
+                                     : sizeof(struct sockaddr_in));
+  d->nbytes = nbytes;
+  memcpy(d->bytes, bytes, nbytes);
+  neap_list_append(&u->queue, &d->link);
+  u->queued++;
+  return true;
+}
+
+/* A datagram without memory for it is lost, as datagrams may be; but whoever
+ * waits for it is told. */
 static void on_received(uv_udp_t *uv, ssize_t nread, const uv_buf_t *buf,
                         const struct sockaddr *from, unsigned flags) {
   udp *u = NEAP_CONTAINER_OF(uv, udp_handle, uv)->udp;
   (void)flags;
-  if (u == NULL || (nread == 0 && from == NULL)) {
+  if (nread == 0 && from == NULL) {
     return; /* nothing more for now */
+  }
+  if (nread >= 0 && !keep(u, buf->base, (size_t)nread, from)) {
+    nread = UV_ENOMEM;
   }
   if (nread < 0) {
     u->status = (int)nread;
-  } else {
-    datagram *d = neap_realloc(NULL, 0, sizeof *d + (size_t)nread);
-    if (d == NULL) {
-      return;
-    }
-    memset(d, 0, sizeof *d);
-    memcpy(&d->from, from,
-           from->sa_family == AF_INET6 ? sizeof(struct sockaddr_in6)
-                                       : sizeof(struct sockaddr_in));
-    d->nbytes = (size_t)nread;
-    memcpy(d->bytes, buf->base, d->nbytes);
-    neap_list_append(&u->queue, &d->link);
-    u->queued++;
   }
   if (!neap_wake_first(&u->receivers) &&
       (nread < 0 || u->queued >= MOST_QUEUED)) {
