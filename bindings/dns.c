@@ -35,26 +35,19 @@ static void on_resolved(uv_getaddrinfo_t *req, int status,
   neap_uv_request_done(&l->base);
 }
 
-static const char *socktype_name(int socktype) {
-  return socktype == SOCK_STREAM  ? "stream"
-         : socktype == SOCK_DGRAM ? "dgram"
-                                  : "raw";
-}
-
-/* [-0, +0 | +1, m] Pushes one address as a table; false if it has none. */
-static bool push_address(lua_State *L, const struct addrinfo *ai) {
+/* [-0, +1, m] Pushes one address as a table. What was asked for are families of
+ * the internet, streams and datagrams: there is nothing else in the answer. */
+static void push_address(lua_State *L, const struct addrinfo *ai) {
   char text[INET6_ADDRSTRLEN + 1 + UV_IF_NAMESIZE];
   int port;
   if (ai->ai_family == AF_INET) {
     const struct sockaddr_in *in = (const void *)ai->ai_addr;
     uv_ip4_name(in, text, sizeof text);
     port = ntohs(in->sin_port);
-  } else if (ai->ai_family == AF_INET6) {
+  } else {
     const struct sockaddr_in6 *in6 = (const void *)ai->ai_addr;
     uv_ip6_name(in6, text, sizeof text);
     port = ntohs(in6->sin6_port);
-  } else {
-    return false;
   }
   lua_createtable(L, 0, 5);
   lua_pushstring(L, text);
@@ -63,13 +56,12 @@ static bool push_address(lua_State *L, const struct addrinfo *ai) {
   lua_setfield(L, -2, "port");
   lua_pushstring(L, ai->ai_family == AF_INET ? "inet" : "inet6");
   lua_setfield(L, -2, "family");
-  lua_pushstring(L, socktype_name(ai->ai_socktype));
+  lua_pushstring(L, ai->ai_socktype == SOCK_DGRAM ? "dgram" : "stream");
   lua_setfield(L, -2, "socktype");
   if (ai->ai_canonname != NULL) {
     lua_pushstring(L, ai->ai_canonname);
     lua_setfield(L, -2, "canonname");
   }
-  return true;
 }
 
 static int k_lookup(lua_State *L, int status, lua_KContext ctx) {
@@ -82,9 +74,8 @@ static int k_lookup(lua_State *L, int status, lua_KContext ctx) {
   lua_Integer n = 0;
   lua_newtable(L);
   for (const struct addrinfo *ai = l->found; ai != NULL; ai = ai->ai_next) {
-    if (push_address(L, ai)) {
-      lua_rawseti(L, -2, ++n);
-    }
+    push_address(L, ai);
+    lua_rawseti(L, -2, ++n);
   }
   dispose_lookup(&l->base);
   return 1;

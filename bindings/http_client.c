@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* http_client.c - transfers: what neap/http_client.lua is made of. */
 #include <string.h>
+#include <strings.h>
 
 #include <lauxlib.h>
 
@@ -49,14 +50,10 @@ static neap_http *get_client(lua_State *L, neap_runtime *rt) {
     lua_setmetatable(L, -2);
     lua_pushvalue(L, -1);
     lua_rawsetp(L, LUA_REGISTRYINDEX, &client_key);
-    *client = neap_http_new(rt);
     lua_replace(L, -2);
   }
   neap_http **client = lua_touserdata(L, -1);
-  if (*client == NULL && !rt->closed) {
-    *client = neap_http_new(rt);
-  }
-  if (*client == NULL) {
+  if (*client == NULL && (*client = neap_http_new(rt)) == NULL) {
     luaL_error(L, "not enough memory");
   }
   lua_pop(L, 1);
@@ -73,12 +70,10 @@ static neap_transfer *check_transfer(lua_State *L) {
 
 /* [-0, +1, m] */
 static void describe(lua_State *L, neap_wait *wait) {
-  neap_transfer *t = wait->target;
+  neap_transfer *t = wait->target; /* open, or nobody would wait */
   char *url = NULL;
-  if (t->easy != NULL) {
-    neap_curl.curl_easy_getinfo(t->easy, CURLINFO_EFFECTIVE_URL, &url);
-  }
-  lua_pushfstring(L, "%s %s", wait->kind->name, url == NULL ? "" : url);
+  neap_curl.curl_easy_getinfo(t->easy, CURLINFO_EFFECTIVE_URL, &url);
+  lua_pushfstring(L, "%s %s", wait->kind->name, url);
 }
 
 static const neap_wait_kind response_kind = {"HTTP response", NULL, NULL,
@@ -97,11 +92,14 @@ static int wait_for(lua_State *L, neap_transfer *t, const neap_wait_kind *kind,
 /* ---- settings ---- */
 
 /* Notes the first option that libcurl does not take. */
+static void note(neap_transfer *t, CURLcode result) {
+  if (t->result == CURLE_OK) {
+    t->result = result;
+  }
+}
+
 #define SET(t, option, value)                                                  \
-  do {                                                                         \
-    CURLcode set_ = neap_curl.curl_easy_setopt((t)->easy, option, value);      \
-    (t)->result = (t)->result == CURLE_OK ? set_ : (t)->result;                \
-  } while (0)
+  note(t, neap_curl.curl_easy_setopt((t)->easy, option, value))
 
 static bool setting(lua_State *L, const char *name) {
   lua_getfield(L, SETTINGS, name);
@@ -144,7 +142,7 @@ static void set_tls(lua_State *L, neap_transfer *t) {
 }
 
 static bool is_tls(const char *url) {
-  return url[4] == 's' || url[4] == 'S'; /* "https:", or "http:" */
+  return strncasecmp(url, "https:", 6) == 0;
 }
 
 static void set_connection(lua_State *L, neap_transfer *t) {
@@ -249,16 +247,21 @@ static void set_response(lua_State *L, neap_transfer *t) {
   X(SSL_CLIENTCERT)                                                            \
   X(PROXY)
 
-#define AS_CASE(name)                                                          \
-  case CURLE_##name:                                                           \
-    return #name;
+#define AS_ROW(name) {CURLE_##name, #name},
+
+static const struct code_row {
+  CURLcode code;
+  const char *name;
+} codes[] = {
+    CODES(AS_ROW){CURLE_OK, "TRANSFER_FAILED"}
+};
 
 static const char *code_name(CURLcode code) {
-  switch (code) {
-    CODES(AS_CASE)
-  default:
-    return "TRANSFER_FAILED";
+  const struct code_row *row = codes;
+  while (row->code != CURLE_OK && row->code != code) {
+    row++;
   }
+  return row->name;
 }
 
 /* ORDER neap_transfer_limit: codes and messages */
@@ -311,9 +314,7 @@ static bool has_failed(const neap_transfer *t) {
  * settings  table, checked and complete */
 static int l_start(lua_State *L) {
   neap_runtime *rt = neap_runtime_up(L);
-  size_t length;
-  const char *url = luaL_checklstring(L, URL, &length);
-  luaL_argcheck(L, length > 4, URL, "not a url");
+  const char *url = luaL_checkstring(L, URL);
   neap_check_current(L, rt);
   neap_http *http = get_client(L, rt);
   neap_transfer *t = neap_object_new(L, TYPE_NAME, sizeof *t, 1);
@@ -432,10 +433,8 @@ static int l_send(lua_State *L) {
 /* transfer:close(): ends it, and whoever waits for it. */
 static int l_close(lua_State *L) {
   neap_transfer *t = neap_object_check(L, TYPE_NAME);
-  if (t->http != NULL) {
-    neap_transfer_close(t);
-    neap_wake_all(&t->waiters);
-  }
+  neap_transfer_close(t);
+  neap_wake_all(&t->waiters);
   return 0;
 }
 

@@ -3,6 +3,8 @@
  *
  * Jansson parses: it is strict, has 64-bit integers, bounds the nesting, and is
  * loaded when first used. Writing, which needs no parser, is done here. */
+#include <assert.h>
+#include <limits.h>
 #include <locale.h>
 #include <math.h>
 #include <stdint.h>
@@ -75,9 +77,7 @@ static _Thread_local arena *parsing;
 
 static void *arena_take(arena *a, size_t size) {
   size_t align = sizeof(max_align_t);
-  if (size > SIZE_MAX / 2) {
-    return NULL;
-  }
+  assert(size < SIZE_MAX / 2); /* of the order of the text */
   size = (size + align - 1) / align * align;
   if ((size_t)(a->end - a->next) < size) {
     size_t grown = a->chunks == NULL ? MIN_CHUNK : a->chunks->head.size * 2;
@@ -158,7 +158,7 @@ static void push_value(lua_State *L, const json_t *json, int array_class);
 /* [-0, +1, m] */
 static void push_array(lua_State *L, const json_t *json, int array_class) {
   size_t size = jansson.json_array_size(json);
-  lua_createtable(L, size < INT32_MAX ? (int)size : 0, 0);
+  lua_createtable(L, (int)(size & INT_MAX), 0); /* a hint */
   for (size_t i = 0; i < size; i++) {
     push_value(L, jansson.json_array_get(json, i), array_class);
     lua_rawseti(L, -2, (lua_Integer)i + 1);
@@ -210,6 +210,7 @@ static void push_value(lua_State *L, const json_t *json, int array_class) {
     lua_pushboolean(L, json_typeof(json) == JSON_TRUE);
     break;
   case JSON_NULL:
+  default:
     lua_pushlightuserdata(L, NULL);
     break;
   }
@@ -321,11 +322,10 @@ static void add_float(writer *w, double value) {
   if (!isfinite(value)) {
     refuse(w->L, "NaN or infinity");
   }
-  for (int digits = 15; digits <= 17; digits++) {
-    snprintf(text, sizeof text - 2, "%.*g", digits, value);
-    if (strtod(text, NULL) == value) {
-      break;
-    }
+  int digits = 15;
+  snprintf(text, sizeof text - 2, "%.*g", digits, value);
+  while (digits < 17 && strtod(text, NULL) != value) {
+    snprintf(text, sizeof text - 2, "%.*g", ++digits, value);
   }
   if (strpbrk(text, "e") == NULL &&
       strspn(text, "-0123456789") == strlen(text)) {

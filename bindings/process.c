@@ -307,8 +307,7 @@ static int l_ended(lua_State *L) {
 }
 
 static bool is_open(child *c) {
-  return !c->ended && !c->rt->closed &&
-         !uv_is_closing((uv_handle_t *)&c->process);
+  return !c->ended && !c->rt->closed;
 }
 
 /* child:kill(signal) -> boolean: false if it has ended. Its process id cannot

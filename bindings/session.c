@@ -238,14 +238,7 @@ static int l_close_clocks(lua_State *L) {
   return 0;
 }
 
-/* source(name) -> what the embedded source of that name returns. */
-static int l_source(lua_State *L) {
-  neap_run_source(L, neap_runtime_up(L), luaL_checkstring(L, 1));
-  return 1;
-}
-
 static const luaL_Reg functions[] = {
-    {"source",              l_source             },
     {"drive",               l_drive              },
     {"late_tree",           l_late_tree          },
     {"abandon",             l_abandon            },

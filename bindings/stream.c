@@ -150,8 +150,7 @@ static size_t find(lua_State *L, neap_stream *s, size_t *length) {
 
 /* In so many bytes the separator is, or it is not within the limit. */
 static size_t most_wanted(lua_State *L, size_t length) {
-  size_t limit = (size_t)lua_tointeger(L, 3);
-  return limit > (size_t)-1 / 2 ? limit : limit + length;
+  return (size_t)lua_tointeger(L, 3) + length;
 }
 
 static int k_read_until(lua_State *L, int status, lua_KContext ctx) {

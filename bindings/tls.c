@@ -25,15 +25,8 @@ typedef struct context {
 
 /* The string field `name` of the options at 1, which stay where they are. */
 static const char *field(lua_State *L, const char *name) {
-  if (lua_getfield(L, 1, name) != LUA_TNIL && lua_type(L, -1) != LUA_TSTRING) {
-    luaL_error(L, "option '%s': string expected, got %s", name,
-               luaL_typename(L, -1));
-  }
-  const char *value = lua_tostring(L, -1);
-  if (value != NULL && strlen(value) != lua_rawlen(L, -1)) {
-    luaL_error(L, "option '%s' contains a zero", name);
-  }
-  return value; /* on the stack, so it stays */
+  lua_getfield(L, 1, name);
+  return lua_tostring(L, -1); /* on the stack, so it stays */
 }
 
 static bool flag(lua_State *L, const char *name) {
@@ -44,7 +37,7 @@ static bool flag(lua_State *L, const char *name) {
 }
 
 /* context(options) -> Context
- * options  is_server, verify, tls13; ca_file, cert_file, key_file, key_password;
+ * options  checked: is_server, verify, tls13; ca_file, cert_file, key_file, key_password;
  *          alpn as OpenSSL wants it */
 static int l_context(lua_State *L) {
   luaL_checktype(L, 1, LUA_TTABLE);

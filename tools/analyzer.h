@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* analyzer.h - what gcc -fanalyzer cannot know of Lua's functions: which do not
- * return, and which never return NULL. */
+/* analyzer.h - what gcc -fanalyzer cannot know of Lua's functions, nor gcov: which
+ * do not return, and which never return NULL. */
 #ifndef NEAP_ANALYZER_H
 #define NEAP_ANALYZER_H
 
