@@ -138,6 +138,7 @@ static const way_list ways[] = {
     {"inotify_add_watch", NONE,             {EACCES, ENOSPC, ENOMEM}                                            },
     {"getaddrinfo",       NONE,             {EAI_AGAIN, EAI_FAIL, EAI_NONAME, EAI_MEMORY}                       },
     {"getnameinfo",       NONE,             {EAI_AGAIN, EAI_FAIL, EAI_MEMORY}                                   },
+    {"close_range",       NONE,             {ENOSYS, EPERM}                                                     },
 };
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -154,6 +155,13 @@ static int stuck_error;
 static int stuck_calls;      /* how often still */
 static const char *in_child; /* what fails in the next child, and how */
 static int in_child_error;
+
+/* What a scenario wants to fail itself. */
+static struct {
+  const way_list *list;
+  int error;
+  int calls; /* how often still */
+} wanted[4];
 
 static int count_ways(const way_list *list) {
   int n = 0;
@@ -206,6 +214,12 @@ static int next_error(const char *call, const way_list *list) {
   if (stuck == list && stuck_calls > 0) {
     stuck_calls--;
     return stuck_error;
+  }
+  for (size_t i = 0; i < sizeof wanted / sizeof *wanted; i++) {
+    if (wanted[i].list == list && wanted[i].calls > 0) {
+      wanted[i].calls--;
+      return wanted[i].error;
+    }
   }
   if (n != failing_call) {
     return 0;
@@ -261,6 +275,7 @@ static bool fails_in_child(const char *call) {
 }
 
 void sweep_calls_arm(long point, bool from_there_on, bool while_opening) {
+  memset(wanted, 0, sizeof wanted);
   opening = while_opening;
   owner = getpid();
   recording = point == 0;
@@ -280,6 +295,43 @@ void sweep_calls_arm(long point, bool from_there_on, bool while_opening) {
 
 void sweep_calls_disarm(void) {
   armed = false;
+  memset(wanted, 0, sizeof wanted);
+}
+
+static bool has_way(const way_list *list, const char *call, int error) {
+  if (strcmp(list->call, call) != 0) {
+    return false;
+  }
+  const int *e = list->errors;
+  while (*e != 0 && *e != error) {
+    e++;
+  }
+  return *e != 0;
+}
+
+bool sweep_calls_fail(const char *call, int error, int calls) {
+  const way_list *end = ways + sizeof ways / sizeof *ways;
+  const way_list *list = ways;
+  while (list < end && !has_way(list, call, error)) {
+    list++;
+  }
+  for (size_t i = 0; i < sizeof wanted / sizeof *wanted && list < end; i++) {
+    if (wanted[i].calls == 0) {
+      wanted[i].list = list;
+      wanted[i].error = error;
+      wanted[i].calls = calls;
+      if (!armed) { /* nothing else is to fail */
+        owner = getpid();
+        failing_call = -1;
+        recording = on = false;
+        stuck = NULL;
+        in_child = NULL;
+        armed = true;
+      }
+      return true;
+    }
+  }
+  return false;
 }
 
 long sweep_calls_total(void) {
@@ -483,6 +535,10 @@ static const char *name_of_call(long number) {
     return "sendmmsg";
   case SYS_copy_file_range:
     return "copy_file_range";
+#ifdef SYS_close_range
+  case SYS_close_range:
+    return "close_range";
+#endif
   default:
     return "";
   }

@@ -276,6 +276,7 @@ static void check_runtime(lua_State *L, int status) {
 static int l_open(lua_State *L) {
   luaL_requiref(L, "neap", luaopen_neap, 0);
   sweep_open_threads(L);
+  sweep_open_failing(L);
   return 0;
 }
 

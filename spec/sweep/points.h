@@ -33,6 +33,10 @@ void sweep_calls_disarm(void);
 /* The number of points that the last armed run had. */
 long sweep_calls_total(void);
 
+/* The next so many calls of that name that can fail so do. False: there is no
+ * such way. */
+bool sweep_calls_fail(const char *call, int error, int calls);
+
 /* ---- libraries.c: allocations of OpenSSL, curl and Jansson ---- */
 
 /* Has them go through `allocator`, whose blocks are of malloc; before any of
@@ -54,5 +58,9 @@ void sweep_redirect(void);
 /* ---- threads.c: what C and other threads do ---- */
 
 void sweep_open_threads(lua_State *L);
+
+/* ---- failing.c: what a scenario wants to fail ---- */
+
+void sweep_open_failing(lua_State *L);
 
 #endif
