@@ -216,4 +216,42 @@ describe("coroutine.running in a task", function()
     pcall(neap.timeout, 1, neap.sleep, 100)
     assert.are.equal(before, (coroutine.running()))
   end))
+
+  it("no more values go into a coroutine, or come out, than a stack holds", function()
+    local many = {}
+    for i = 1, 600000 do many[i] = i end
+    local function unpack_many() return table.unpack(many) end
+    local function wait_below(...) -- whose arguments are on the stack meanwhile
+      return coroutine.yield(), (...)
+    end
+    local co = coroutine.create(function() return wait_below(unpack_many()) end)
+    assert.is_true(coroutine.resume(co))
+    assert.are.same({ false, "too many arguments to resume" },
+      { coroutine.resume(co, unpack_many()) })
+    assert.are.same({ true, "x", 1 }, { coroutine.resume(co, "x") })
+    local function resume_below(...)
+      return { coroutine.resume(coroutine.create(unpack_many)) }, (...)
+    end
+    assert.are.same({ false, "too many results to resume" }, (resume_below(unpack_many())))
+  end)
+
+  it("a coroutine that passes a wait through is resumed by nobody else #plain", function()
+    local support = require "spec.support.process"
+    local result = support.run { "lua5.4", "-e", [[
+      local stock = coroutine.resume
+      local neap = require "neap"
+      local outer
+      neap.run(function()
+        neap.create_task(function()
+          outer = coroutine.create(function()
+            local inner = coroutine.create(function() neap.sleep(1) end)
+            return coroutine.resume(inner)
+          end)
+          coroutine.resume(outer)
+        end)
+        neap.sleep(0)
+        print(stock(outer))
+      end)]] }
+    assert.matches("^false\t.*resumed by something other than neap", result.stdout)
+  end)
 end)

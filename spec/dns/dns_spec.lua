@@ -39,6 +39,7 @@ describe("dns.getaddrinfo", function()
     for _, call in ipairs {
       {}, { "a\0b" }, { "a", "b\0" }, { ("x"):rep(256) }, { {} }, { "a", {} }, { "a", "b", 1 },
       { "a", "b", { family = "ipx" } }, { "a", "b", { socktype = 1 } },
+      { "a", "b", { family = {} } }, { "a", "b", { socktype = true } },
     } do
       local ok, err = pcall(dns.getaddrinfo, table.unpack(call, 1, 3))
       assert.is_false(ok)

@@ -227,4 +227,52 @@ describe("an open file", function()
     file:close()
     assert.matches("closed>$", tostring(file))
   end)
+
+  it("its operations take turns, whoever asks", with_directory(function(dir)
+    fs.write_file(dir .. "/file", "0123456789")
+    local file <close> = fs.open(dir .. "/file", "r+")
+    local log, tasks = {}, {}
+    for i, operation in ipairs {
+      function() return file:read(2) end, function() return file:seek("set", 6) end,
+      function() return file:sync() or "synced" end, function() return file:stat().size end,
+      function() return file:read(2) end,
+    } do
+      tasks[i] = neap.create_task(function() insert(log, operation()) end)
+    end
+    neap.gather(table.unpack(tasks))
+    table.sort(log, function(a, b) return tostring(a) < tostring(b) end)
+    assert.are.same({ "01", 10, 6, "67", "synced" }, log)
+  end))
+
+  it("a turn that is given up goes to the next, or waits for who came between", with_directory(
+    function(dir)
+      fs.write_file(dir .. "/file", "0123456789")
+      local file <close> = fs.open(dir .. "/file")
+      local waiting, last, between
+      local reader = neap.create_task(function()
+        local text = file:read(2)
+        -- The waiting one has been woken. Somebody is faster, and it is cancelled.
+        between = neap.create_task({ eager_start = true }, file.read, file, 2)
+        waiting:cancel()
+        return text
+      end)
+      waiting = neap.create_task(file.read, file, 2)
+      last = neap.create_task(file.read, file, 2)
+      local texts = { reader:await(), between:await(), last:await() }
+      table.sort(texts)
+      assert.are.same({ "01", "23", "45" }, texts)
+      assert.is_true(waiting:cancelled() or waiting:done())
+    end))
+
+  it("is closed where nothing can wait, too", with_directory(function(dir)
+    fs.write_file(dir .. "/file", "text")
+    local file = fs.open(dir .. "/file")
+    local future = neap.future()
+    neap.call_soon(function()
+      file:close()
+      future:set_result(tostring(file))
+    end)
+    assert.matches("closed>$", future:await())
+    assert.is_false(pcall(file.read, file))
+  end))
 end)

@@ -421,4 +421,43 @@ describe("fs at the end", function()
       .. "true\n", result.stdout)
     assert.are.equal("", result.stderr)
   end)
+
+  it("refuses what are no permissions", in_loop(function()
+    for _, mode in ipairs { -1, 4096, 1.5, "x", false, {} } do
+      for _, call in ipairs {
+        { fs.write_file, "/tmp", "", { mode = mode } }, { fs.append_file, "/tmp", "", { mode = mode } },
+        { fs.mkdir, "/tmp", { mode = mode } },
+      } do
+        local ok, err = pcall(table.unpack(call, 1, 4))
+        assert.is_false(ok)
+        assert.matches("bad argument #[23] to '.*' %(mode: not permissions%)", err)
+      end
+    end
+    for _, call in ipairs { { fs.mkdir, "/tmp", -2 }, { fs.mkdir, "/tmp", 4096 },
+      { fs.chmod, "/tmp", -1 }, { fs.chmod, "/tmp", 4096 }, { fs.open, "/tmp", "r", -1 },
+      { fs.open, "/tmp", "r", 4096 } } do
+      local ok, err = pcall(table.unpack(call, 1, 4))
+      assert.is_false(ok)
+      assert.matches("not permissions", err)
+    end
+  end))
+
+  it("mkdtemp takes short prefixes, and has a place where $TMPDIR is none", with_directory(function(dir)
+    local path = fs.mkdtemp(dir .. "/XXXXXX")
+    assert.matches("^" .. dir:gsub("%p", "%%%0") .. "/......$", path)
+    local result = process.run({ "sh", "-c", [[cd "$1" && "$0" -e "$2"]],
+      os.getenv "NEAP_BUILD" .. "/neap", dir,
+      [[local fs = require "neap.fs" print(fs.mkdtemp "a", (fs.mkdtemp():gsub("......$", "")))]] },
+      { env = { TMPDIR = ("/x"):rep(3000) } })
+    assert.matches("^a......\t/tmp/neap%-\n$", result.stdout, 1)
+  end))
+
+  it("refuses paths with zeros, and options that are no table", in_loop(function()
+    for _, call in ipairs { { fs.mkdtemp, "a\0" }, { fs.copy, "a", "b", 1 },
+      { fs.write_file, "a", "", 1 }, { fs.watch, "a\0" } } do
+      local ok, err = pcall(table.unpack(call, 1, 4))
+      assert.is_false(ok)
+      assert.matches("bad argument #", err)
+    end
+  end))
 end)

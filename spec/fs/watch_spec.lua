@@ -1,6 +1,7 @@
 -- neap.fs.watch
 local neap = require "neap"
 local fs = require "neap.fs"
+local started = require "spec.support.started"
 local testing = require "neap.testing"
 local with_directory = require "spec.support.temporary"
 
@@ -94,5 +95,21 @@ describe("fs.watch", function()
     local ok, err = pcall(fs.watch, dir .. "/none")
     assert.is_false(ok)
     assert.are.equal("ENOENT watch", err.code .. " " .. err.syscall)
+  end))
+
+  it("whoever waits for an event holds a virtual clock", with_directory(function(dir)
+    local watch <close> = fs.watch(dir)
+    local writer = neap.create_task(fs.write_file, dir .. "/new", "x")
+    assert.are.same({ "rename", "new" }, { neap.timeout(1, watch.next, watch) })
+    writer:await()
+  end))
+
+  it("closed while somebody waits who is then cancelled, it is quiet", with_directory(function(dir)
+    local watch = fs.watch(dir)
+    local waiter = started(watch.next, watch)
+    watch:close()
+    waiter:cancel()
+    assert.is_false(pcall(waiter.await, waiter))
+    assert.is_nil(watch:next())
   end))
 end)

@@ -289,4 +289,37 @@ describe("a future", function()
     collectgarbage()
     assert.is_nil(next(probe))
   end))
+
+  it("neap.await and wait_for take any object with an await method", in_loop(function()
+    local function awaitable(seconds)
+      return setmetatable({}, { __index = { await = function(self, ...)
+        neap.sleep(seconds)
+        return self, select("#", ...), nil
+      end } })
+    end
+    local object = awaitable(1)
+    assert.are.same({ n = 3, object, 0 }, table.pack(neap.await(object)))
+    assert.are.same({ n = 3, object, 0 }, table.pack(neap.wait_for(object)))
+    assert.are.same({ n = 3, object, 0 }, table.pack(neap.wait_for(object, 2)))
+    local ok, err = pcall(neap.wait_for, object, 0.5)
+    assert.is_false(ok)
+    assert.is_true(neap.is(err, neap.TimeoutError))
+    local quick = { await = function() return "at once" end }
+    assert.are.equal("at once", neap.await(quick))
+    assert.are.equal("at once", neap.wait_for(quick, 1))
+    for _, value in ipairs { 1, "text", {}, { await = 1 }, io.stdout, true } do
+      assert.matches("object with an await method", select(2, pcall(neap.await, value)), 1, true)
+    end
+  end))
+
+  it("a new task may be given a context", in_loop(function()
+    local var = neap.context_var "var"
+    var:set "outer"
+    local context = neap.copy_context()
+    var:set "changed"
+    local task = neap.create_task({ context = context }, function() return var:get() end)
+    assert.are.same({ "outer", "changed" }, { task:await(), var:get() })
+    assert.matches("option 'context' must be a table",
+      select(2, pcall(neap.create_task, { context = 1 }, print)), 1, true)
+  end))
 end)

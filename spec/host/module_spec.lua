@@ -74,4 +74,56 @@ describe("the module under lua5.4", function()
       assert.are.same({ code = 3, stdout = "", stderr = "" }, lua(code))
     end)
   end
+
+  it("does without what a host has taken away or replaced", function()
+    local function lua(code)
+      local result = process.run { "lua5.4", "-e", code }
+      assert.are.equal("", result.stderr)
+      return result.stdout
+    end
+    assert.are.equal("nil\n", lua "os.exit = nil require 'neap' print(os.exit)")
+    assert.are.equal("nil\n", lua "os = nil package.loaded.os = nil require 'neap' print(os)")
+    assert.are.equal("function\n",
+      lua "coroutine.resume = nil require 'neap' print(type(coroutine.resume))")
+    assert.are.equal("nil\n",
+      lua "coroutine = nil package.loaded.coroutine = nil require 'neap' print(coroutine)")
+    assert.are.equal("asked 3 false\nafter\n", lua [[
+      os.exit = function(...) print("asked", ...) end
+      local neap = require "neap"
+      neap.run(function() os.exit(3) print "after" end)]]:gsub("\t", " "), nil)
+  end)
+
+  it("NEAP_DEBUG turns debug mode on, unless it is empty or 0", function()
+    for value, slow in pairs { [""] = false, ["0"] = false, ["1"] = true, yes = true } do
+      local result = process.run({ "lua5.4", "-e", [[
+        local neap = require "neap"
+        neap.slow_step = 0
+        neap.set_exception_handler(function(report) print(report.message) end)
+        neap.run(function() end)]] }, { env = { NEAP_DEBUG = value } })
+      assert.are.equal("", result.stderr)
+      assert.are.equal(slow, result.stdout ~= "", value)
+    end
+  end)
+
+  it("a library that is there, but is none, is told by who needs it", function()
+    local result = process.run { "sh", "-c", [[
+      dir=$(mktemp -d)
+      for name in libjansson.so.4 libcurl.so.4 libssl.so.3 libhttp_parser.so.2.9; do
+        echo nonsense >"$dir/$name"
+      done
+      LD_LIBRARY_PATH=$dir "$0" -e "$1"
+      rm -rf "$dir"]], os.getenv "NEAP_BUILD" .. "/neap", [[
+      local neap = require "neap"
+      local function try(...) print((select(2, pcall(...)))) end
+      try(function() return neap.json.decode "1" end)
+      try(function() return neap.http.get "http://127.0.0.1:1/" end)
+      try(function() return neap.tls.connect("127.0.0.1", 1) end)
+      try(function() return neap.http.serve("127.0.0.1", 0, print) end)]] }
+    local lines = {}
+    for line in result.stdout:gmatch "[^\n]+" do lines[#lines + 1] = line end
+    for i, text in ipairs { "needs Jansson: .*libjansson", "needs libcurl: .*libcurl",
+      "needs OpenSSL 3: .*libssl", "needs http_parser: .*libhttp_parser" } do
+      assert.matches(text, lines[i] or result.stderr)
+    end
+  end)
 end)

@@ -385,4 +385,64 @@ X-Many: 1
   it("is for tasks #plain", function()
     misuse("outside a task", http.get, server.url)
   end)
+
+  it("says in the tree of tasks which response is waited for", function()
+    local task = neap.create_task(http.get, server.url .. "/slow/10")
+    neap.sleep(0.05)
+    assert.matches("HTTP response " .. server.url .. "/slow/10", neap.format_tasks(), 1, true)
+    task:cancel()
+    pcall(task.await, task)
+  end)
+
+  it("a response that is closed under its reader is an error there", function()
+    local response = http.get(server.url .. "/drip", { stream = true })
+    assert.are.equal("first", response:read())
+    local reader = neap.create_task(response.read, response)
+    neap.sleep(0.01)
+    response:close()
+    local ok, err = pcall(reader.await, reader)
+    assert.is_false(ok)
+    assert.matches("the response has been closed", tostring(err), 1, true)
+    assert.is_nil(response:read())
+  end)
+
+  it("a connection that is reset is an error of the system's", function()
+    -- What the peer has not read when it closes makes a reset.
+    local rude <close> = neap.net.listen("127.0.0.1", 0, function(stream) stream:read(1) end)
+    local ok, err = pcall(http.post, ("http://127.0.0.1:%d/"):format(select(2, rude:sockname())),
+      { body = ("x"):rep(100000) })
+    assert.is_false(ok)
+    assert.are.equal("ECONNRESET", err.code, tostring(err))
+    assert.is_true(err.errno ~= nil)
+  end)
+
+  it("what has come of a stream before it failed is given, and then the error", function()
+    local response <close> = http.get(server.url .. "/zeros/1000000", { stream = true, max_body = 10 })
+    assert.are.equal(200, response.status)
+    local ok, err = pcall(response.text, response)
+    assert.is_false(ok)
+    assert.are.equal("BODY_TOO_LARGE", err.code)
+  end)
+
+  it("sending a body ends early where the response does not wait for it", function()
+    local stubborn <close> = neap.net.listen("127.0.0.1", 0, function(stream)
+      stream:read_until "\r\n\r\n"
+      stream:write "HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+      stream:shutdown()
+      while stream:read() do neap.sleep(0) end
+    end)
+    local sent = 0
+    local response = http.post(("http://127.0.0.1:%d/"):format(select(2, stubborn:sockname())),
+      { body = function()
+        sent = sent + 1
+        neap.sleep(0.01)
+        return sent < 500 and ("x"):rep(1000) or nil
+      end })
+    assert.are.equal(413, response.status)
+    assert.is_true(sent < 500, "all was sent")
+  end)
+
+  it("takes URLs with a scheme in capitals", function()
+    assert.are.equal(200, http.get("HTTP" .. server.url:sub(5) .. "/json", { http_version = "2" }).status)
+  end)
 end)

@@ -148,4 +148,15 @@ describe("encode", function()
       end
     end
   end)
+
+  it("refuses every kind of text that is not UTF-8", function()
+    for _, text in ipairs {
+      "\x80", "\xBF", "\xC0\x80", "\xC1\xBF", "\xC3", "\xC3\x28", "\xE0\x9F\x80", "\xE1\x80",
+      "\xE1\x80\x28", "\xE1\x80\xC0", "\xED\xA0\x80", "\xF0\x8F\x80\x80", "\xF1\x80\x80",
+      "\xF1\x80\x80\x28", "\xF4\x90\x80\x80", "\xF5\x80\x80\x80", "\xFF",
+    } do
+      refuses("a string that is not UTF-8", text)
+      refuses("a string that is not UTF-8", { "a" .. text })
+    end
+  end)
 end)

@@ -264,4 +264,33 @@ describe("a stream in memory", function()
     end)
     collectgarbage()
   end)
+
+  it("a shutdown waits for what others are writing", in_loop(function()
+    local a, b = testing.memory_stream(4)
+    local _ <close> = a
+    local _ <close> = b
+    local writer = neap.create_task(a.write, a, "longer than four")
+    testing.settle()
+    local ending = neap.create_task(a.shutdown, a)
+    local too_late = neap.create_task(a.write, a, "x")
+    testing.settle()
+    assert.are.equal("longer than four", b:read_all())
+    writer:await()
+    ending:await()
+    local ok, err = pcall(too_late.await, too_late)
+    assert.are.same({ false, "EPIPE" }, { ok, err.code })
+  end))
+
+  it("refuses numbers that are none of bytes", in_loop(function()
+    for _, limit in ipairs { 0, -1 } do
+      local ok, err = pcall(testing.memory_stream, limit)
+      assert.is_false(ok)
+      assert.matches("not a number of bytes", err)
+    end
+    local a, b = testing.memory_stream()
+    local _ <close> = a
+    local _ <close> = b
+    b:write "line\n"
+    assert.are.equal("line\n", a:read_until("\n", math.maxinteger))
+  end))
 end)

@@ -452,4 +452,20 @@ describe("process at the end", function()
     assert.matches("\ntrue\n0\n$", result.stdout)
     assert.are.equal("", result.stderr)
   end)
+
+  it("a file that is closed is no stdin for a child", in_loop(function()
+    local file = fs.open "/dev/null"
+    file:close()
+    local ok, err = pcall(spawn, { "true", stdin = file })
+    assert.is_false(ok)
+    assert.matches("closed", tostring(err))
+  end))
+
+  it("the state closes while a child runs, or has just ended #plain", function()
+    local result = support.run { "neap", "-e", [[
+      local process = require "neap.process"
+      KEPT = { process.spawn { "sleep", "0.05" }, process.spawn { "true" } }
+      require "neap".sleep(0.02)]] }
+    assert.are.same({ code = 0, stdout = "", stderr = "" }, result)
+  end)
 end)

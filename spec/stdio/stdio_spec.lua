@@ -124,4 +124,39 @@ describe("neap.stdio", function()
       neap.sleep(0.01)]], os.tmpname())
     assert.are.same({ code = 0, stdout = "false\n", stderr = "" }, result)
   end)
+
+  it("reads and writes sockets, of which others have the other end", function()
+    for _, family in ipairs { "AF_UNIX", "AF_INET" } do
+      local result = process.run { "python3", "-c", [=[
+import socket, subprocess, sys
+if sys.argv[3] == "AF_UNIX":
+    ours, theirs = socket.socketpair()
+else:
+    server = socket.create_server(("127.0.0.1", 0))
+    ours = socket.create_connection(server.getsockname())
+    theirs, _ = server.accept()
+child = subprocess.Popen(sys.argv[1:2] + ["-e", sys.argv[2]], stdin=theirs, stdout=theirs)
+theirs.close()
+ours.sendall(b"a\nb\n")
+ours.shutdown(socket.SHUT_WR)
+print(b"".join(iter(lambda: ours.recv(100), b"")), child.wait())]=], neap, UPPER, family }
+      assert.are.same({ code = 0, stdout = "b'A\\nB\\n' 0\n", stderr = "" }, result)
+    end
+  end)
+
+  it("what is no stream is refused, such as a socket for datagrams", function()
+    local result = process.run { "python3", "-c", [=[
+import socket, subprocess, sys
+socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+sys.exit(subprocess.call(sys.argv[1:2] + ["-e", sys.argv[2]], stdin=socket))]=], neap, [[
+      local ok, err = pcall(function() return require "neap.stdio".stdin end)
+      print(ok, err.code, err.message)]] }
+    assert.matches("^false\tEBADF\topen 'stdin': bad file descriptor", result.stdout)
+  end)
+
+  it("has nothing under other keys", function()
+    assert.are.equal("nil nil\n", sh([["$0" -e "$1"]], [[
+      local stdio = require "neap.stdio"
+      print(("%s %s"):format(stdio[1], stdio[true]))]]).stdout)
+  end)
 end)

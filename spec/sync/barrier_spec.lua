@@ -223,4 +223,12 @@ describe("barrier", function()
     assert.matches("broken", tostring(barrier))
     neap.sleep(0)
   end))
+
+  it("the tree of tasks says how many of how many wait", in_loop(function()
+    local barrier = neap.barrier(3)
+    for _ = 1, 2 do neap.create_task(barrier.wait, barrier) end
+    neap.testing.settle()
+    assert.matches("barrier (2 of 3)", neap.format_tasks(), 1, true)
+    barrier:wait()
+  end))
 end)
