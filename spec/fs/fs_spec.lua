@@ -425,7 +425,8 @@ describe("fs at the end", function()
   it("refuses what are no permissions", in_loop(function()
     for _, mode in ipairs { -1, 4096, 1.5, "x", false, {} } do
       for _, call in ipairs {
-        { fs.write_file, "/tmp", "", { mode = mode } }, { fs.append_file, "/tmp", "", { mode = mode } },
+        { fs.write_file, "/tmp", "", { mode = mode } },
+        { fs.append_file, "/tmp", "", { mode = mode } },
         { fs.mkdir, "/tmp", { mode = mode } },
       } do
         local ok, err = pcall(table.unpack(call, 1, 4))
@@ -442,7 +443,7 @@ describe("fs at the end", function()
     end
   end))
 
-  it("mkdtemp takes short prefixes, and has a place where $TMPDIR is none", with_directory(function(dir)
+  it("mkdtemp takes short prefixes, also where $TMPDIR is no place", with_directory(function(dir)
     local path = fs.mkdtemp(dir .. "/XXXXXX")
     assert.matches("^" .. dir:gsub("%p", "%%%0") .. "/......$", path)
     local result = process.run({ "sh", "-c", [[cd "$1" && "$0" -e "$2"]],

@@ -76,21 +76,21 @@ describe("the module under lua5.4", function()
   end
 
   it("does without what a host has taken away or replaced", function()
-    local function lua(code)
+    local function output(code)
       local result = process.run { "lua5.4", "-e", code }
       assert.are.equal("", result.stderr)
       return result.stdout
     end
-    assert.are.equal("nil\n", lua "os.exit = nil require 'neap' print(os.exit)")
-    assert.are.equal("nil\n", lua "os = nil package.loaded.os = nil require 'neap' print(os)")
+    assert.are.equal("nil\n", output "os.exit = nil require 'neap' print(os.exit)")
+    assert.are.equal("nil\n", output "os = nil package.loaded.os = nil require 'neap' print(os)")
     assert.are.equal("function\n",
-      lua "coroutine.resume = nil require 'neap' print(type(coroutine.resume))")
+      output "coroutine.resume = nil require 'neap' print(type(coroutine.resume))")
     assert.are.equal("nil\n",
-      lua "coroutine = nil package.loaded.coroutine = nil require 'neap' print(coroutine)")
-    assert.are.equal("asked 3 false\nafter\n", lua [[
+      output "coroutine = nil package.loaded.coroutine = nil require 'neap' print(coroutine)")
+    assert.are.equal("asked 3 false\nafter\n", output [[
       os.exit = function(...) print("asked", ...) end
       local neap = require "neap"
-      neap.run(function() os.exit(3) print "after" end)]]:gsub("\t", " "), nil)
+      neap.run(function() os.exit(3) print "after" end)]]:gsub("\t", " "))
   end)
 
   it("NEAP_DEBUG turns debug mode on, unless it is empty or 0", function()

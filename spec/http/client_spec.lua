@@ -417,7 +417,8 @@ X-Many: 1
   end)
 
   it("what has come of a stream before it failed is given, and then the error", function()
-    local response <close> = http.get(server.url .. "/zeros/1000000", { stream = true, max_body = 10 })
+    local response <close> = http.get(server.url .. "/zeros/1000000",
+      { stream = true, max_body = 10 })
     assert.are.equal(200, response.status)
     local ok, err = pcall(response.text, response)
     assert.is_false(ok)
@@ -443,6 +444,7 @@ X-Many: 1
   end)
 
   it("takes URLs with a scheme in capitals", function()
-    assert.are.equal(200, http.get("HTTP" .. server.url:sub(5) .. "/json", { http_version = "2" }).status)
+    local url = "HTTP" .. server.url:sub(5) .. "/json"
+    assert.are.equal(200, http.get(url, { http_version = "2" }).status)
   end)
 end)

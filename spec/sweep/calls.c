@@ -156,13 +156,6 @@ static int stuck_calls;      /* how often still */
 static const char *in_child; /* what fails in the next child, and how */
 static int in_child_error;
 
-/* What a scenario wants to fail itself. */
-static struct {
-  const way_list *list;
-  int error;
-  int calls; /* how often still */
-} wanted[4];
-
 static int count_ways(const way_list *list) {
   int n = 0;
   while (list->errors[n] != 0) {
@@ -215,12 +208,6 @@ static int next_error(const char *call, const way_list *list) {
     stuck_calls--;
     return stuck_error;
   }
-  for (size_t i = 0; i < sizeof wanted / sizeof *wanted; i++) {
-    if (wanted[i].list == list && wanted[i].calls > 0) {
-      wanted[i].calls--;
-      return wanted[i].error;
-    }
-  }
   if (n != failing_call) {
     return 0;
   }
@@ -238,6 +225,10 @@ static int next_error(const char *call, const way_list *list) {
 /* Whether the call, of a descriptor of that kind, fails: the error, or 0. */
 static int failure(const char *call, int kind) {
   const way_list *list;
+  int wanted = sweep_wanted_error(call);
+  if (wanted != 0) {
+    return wanted;
+  }
   if (!armed || (list = find_ways(call, kind)) == NULL || getpid() != owner) {
     return 0;
   }
@@ -275,7 +266,7 @@ static bool fails_in_child(const char *call) {
 }
 
 void sweep_calls_arm(long point, bool from_there_on, bool while_opening) {
-  memset(wanted, 0, sizeof wanted);
+  sweep_fail_none();
   opening = while_opening;
   owner = getpid();
   recording = point == 0;
@@ -295,43 +286,7 @@ void sweep_calls_arm(long point, bool from_there_on, bool while_opening) {
 
 void sweep_calls_disarm(void) {
   armed = false;
-  memset(wanted, 0, sizeof wanted);
-}
-
-static bool has_way(const way_list *list, const char *call, int error) {
-  if (strcmp(list->call, call) != 0) {
-    return false;
-  }
-  const int *e = list->errors;
-  while (*e != 0 && *e != error) {
-    e++;
-  }
-  return *e != 0;
-}
-
-bool sweep_calls_fail(const char *call, int error, int calls) {
-  const way_list *end = ways + sizeof ways / sizeof *ways;
-  const way_list *list = ways;
-  while (list < end && !has_way(list, call, error)) {
-    list++;
-  }
-  for (size_t i = 0; i < sizeof wanted / sizeof *wanted && list < end; i++) {
-    if (wanted[i].calls == 0) {
-      wanted[i].list = list;
-      wanted[i].error = error;
-      wanted[i].calls = calls;
-      if (!armed) { /* nothing else is to fail */
-        owner = getpid();
-        failing_call = -1;
-        recording = on = false;
-        stuck = NULL;
-        in_child = NULL;
-        armed = true;
-      }
-      return true;
-    }
-  }
-  return false;
+  sweep_fail_none();
 }
 
 long sweep_calls_total(void) {

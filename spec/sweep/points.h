@@ -33,10 +33,6 @@ void sweep_calls_disarm(void);
 /* The number of points that the last armed run had. */
 long sweep_calls_total(void);
 
-/* The next so many calls of that name that can fail so do. False: there is no
- * such way. */
-bool sweep_calls_fail(const char *call, int error, int calls);
-
 /* ---- libraries.c: allocations of OpenSSL, curl and Jansson ---- */
 
 /* Has them go through `allocator`, whose blocks are of malloc; before any of
@@ -62,5 +58,9 @@ void sweep_open_threads(lua_State *L);
 /* ---- failing.c: what a scenario wants to fail ---- */
 
 void sweep_open_failing(lua_State *L);
+
+/* The error by which this call is to fail, or 0. */
+int sweep_wanted_error(const char *call);
+void sweep_fail_none(void);
 
 #endif
