@@ -79,7 +79,7 @@ static bool is_request_line(const char *line, const char *end) {
       return false;
     }
   }
-  return spaces == 2 && end - line >= 10 && memcmp(end - 9, " HTTP/1.", 8) == 0;
+  return spaces == 2 && end - line >= 10 && memcmp(end - 9, " HTTP/", 6) == 0;
 }
 
 /* "Name: value", no space before the colon, no control characters. */

@@ -563,4 +563,38 @@ describe("misuse", function()
     says("'allow_half_open' of 'serve' (boolean", "127.0.0.1", 0, hello, { allow_half_open = 1 })
     says("'idle_timeout' of 'serve'", "127.0.0.1", 0, hello, { idle_timeout = -1 })
   end))
+
+  it("whose head its handler has no right to is none: 500, and a report", in_loop(function(reports)
+    local responses = {
+      ["a header's name is a number"] = { headers = { "x" } },
+      ["header 'a': string or number expected, got boolean"] = { headers = { a = true } },
+      ["header 'b': string or number expected, got table"] = { headers = { b = { {} } } },
+      ["'a b' is not the name of a header"] = { headers = { ["a b"] = "x" } },
+      ["99 is not a response's status"] = { status = 99 },
+    }
+    for message, response in pairs(responses) do
+      local server <close> = serve(function() return response end)
+      assert.are.equal(500, status_of(server, GET .. LAST), message)
+      assert.are.equal(1, #reports)
+      assert.matches(message, tostring(reports[1].exception), 1, true)
+      reports[1] = nil
+    end
+  end))
+
+  it("is refused to another version of HTTP", in_loop(function()
+    local server <close> = serve(hello)
+    assert.are.equal(505, status_of(server, "GET / HTTP/2.0\r\nHost: x\r\n\r\n"))
+    for _, version in ipairs { "HTTP/x.1", "HTTP/1.x", "HTTP/11", "HTTP/111" } do
+      assert.are.equal(400, status_of(server, "GET / " .. version .. "\r\nHost: x\r\n\r\n"))
+    end
+    assert.are.equal(505, status_of(server, "GET / HTTP/0.9\r\nHost: x\r\n\r\n"))
+  end))
+
+  it("cookies that come in several headers are one, others a list", in_loop(function()
+    local server <close> = serve(function(request)
+      return request.headers.cookie .. "|" .. request.headers.accept
+    end)
+    assert.matches("a=1; b=2|x, y$", ask(server, GET
+      .. "Cookie: a=1\r\nAccept: x\r\nCookie: b=2\r\nAccept: y\r\n" .. LAST), 1)
+  end))
 end)
