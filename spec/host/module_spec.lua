@@ -126,4 +126,19 @@ describe("the module under lua5.4", function()
       assert.matches(text, lines[i] or result.stderr)
     end
   end)
+
+  it("a finalizer that comes after the runtime's end is told so", function()
+    local result = process.run { "lua5.4", "-e", [[
+      local neap
+      KEPT = setmetatable({}, { __gc = function()
+        print(pcall(neap.run, print))
+        print(pcall(neap.fs.watch, "/tmp"))
+        print(pcall(neap.create_task, print))
+      end })
+      neap = require "neap"
+      neap.run(function() neap.fs.exists "/tmp" end)]] }
+    assert.are.equal("", result.stderr)
+    local count = select(2, result.stdout:gsub("false\t[^\n]*the runtime is closed\n", ""))
+    assert.are.equal(3, count, result.stdout)
+  end)
 end)

@@ -233,4 +233,23 @@ describe("priority_queue", function()
     assert.matches("bad argument #2", expect.misuse(neap.priority_queue, 0, 42), 1, true)
     assert.matches("bad argument #2", expect.misuse(neap.priority_queue, 0, {}), 1, true)
   end)
+
+  it("a comparison that fails in a getter leaves the items to the next that waits", in_order(function()
+    local broken = false
+    local meta = { __lt = function(a, b)
+      if broken then
+        broken = false
+        error("cannot compare", 0)
+      end
+      return a.n < b.n
+    end }
+    local queue = neap.priority_queue()
+    local first, second = started(queue.get, queue), started(queue.get, queue)
+    for n = 1, 4 do queue:put_nowait(setmetatable({ n = n }, meta)) end
+    broken = true
+    local ok, err = pcall(first.await, first)
+    assert.are.same({ false, "cannot compare" }, { ok, err })
+    assert.are.equal("number", type(second:await().n))
+    assert.is_true(queue:qsize() >= 2)
+  end))
 end)
