@@ -234,7 +234,7 @@ describe("priority_queue", function()
     assert.matches("bad argument #2", expect.misuse(neap.priority_queue, 0, {}), 1, true)
   end)
 
-  it("a comparison that fails in a getter leaves the items to the next that waits", in_order(function()
+  it("a comparison that fails in a getter leaves the items to the next", in_order(function()
     local broken = false
     local meta = { __lt = function(a, b)
       if broken then
