@@ -368,7 +368,7 @@ local REFUSED = {
   ["a space in the target"] = { 400, "GET /a b HTTP/1.1\r\nHost: x\r\n\r\n" },
   ["a control character in the target"] = { 400, "GET /\1 HTTP/1.1\r\nHost: x\r\n\r\n" },
   ["no version"] = { 400, "GET /\r\n\r\n" },
-  ["another version"] = { 400, "GET / HTTP/2.0\r\nHost: x\r\n\r\n" },
+  ["another version"] = { 505, "GET / HTTP/2.0\r\nHost: x\r\n\r\n" },
   ["an unknown method"] = { 501, "FOO / HTTP/1.1\r\nHost: x\r\n\r\n" },
   ["both lengths"] = { 400, GET
     .. "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n" },
