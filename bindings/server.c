@@ -46,9 +46,12 @@ typedef struct socket {
     uv_pipe_t pipe;
   } uv;
 
+  uv_timer_t pause; /* after a failure */
+  unsigned handles; /* that libuv has */
   neap_io io;
   neap_link link;     /* in server->sockets */
   neap_list acceptor; /* its acceptor, while that waits */
+  neap_list pausing;  /* likewise, for the end of a pause */
   neap_uv_type type;
   unsigned number;
   unsigned pending; /* connections that wait in libuv, at most 1 */
@@ -79,7 +82,22 @@ static member *member_of(neap_link *link) {
 /* ---- sockets ---- */
 
 static void on_socket_closed(uv_handle_t *handle) {
-  neap_realloc(handle->data, sizeof(socket_t), 0);
+  socket_t *socket = handle->data;
+  socket->handles--;
+  if (socket->handles == 0) {
+    neap_realloc(socket, sizeof *socket, 0);
+  }
+}
+
+static void close_socket(socket_t *socket) {
+  neap_io_close(&socket->io);
+  uv_close(&socket->uv.handle, on_socket_closed);
+  uv_close((uv_handle_t *)&socket->pause, on_socket_closed);
+}
+
+static void on_pause_over(uv_timer_t *timer) {
+  socket_t *socket = timer->data;
+  neap_wake_all(&socket->pausing);
 }
 
 static void on_connection(uv_stream_t *stream, int status) {
@@ -101,8 +119,8 @@ static void close_sockets(server *s) {
   while ((link = neap_list_shift(&s->sockets)) != NULL) {
     socket_t *socket = NEAP_CONTAINER_OF(link, socket_t, link);
     neap_wake_all(&socket->acceptor);
-    neap_io_close(&socket->io);
-    uv_close(&socket->uv.handle, on_socket_closed);
+    neap_wake_all(&socket->pausing);
+    close_socket(socket);
   }
 }
 
@@ -122,9 +140,12 @@ static socket_t *new_socket(lua_State *L, server *s, neap_uv_type type,
     neap_raise_os_error(L, s->rt, err, "socket", NULL);
     return NULL;
   }
-  socket->uv.handle.data = socket;
+  uv_timer_init(&s->rt->uv, &socket->pause); /* cannot fail */
+  socket->handles = 2;
+  socket->uv.handle.data = socket->pause.data = socket;
   socket->type = type;
   neap_list_init(&socket->acceptor);
+  neap_list_init(&socket->pausing);
   neap_io_open(s->rt, &socket->io, &socket->uv.handle, holds_clock);
   return socket;
 }
@@ -139,8 +160,7 @@ static int start_listening(lua_State *L, server *s, socket_t *socket, int err,
     err = uv_listen(&socket->uv.stream, backlog, on_connection);
   }
   if (err != 0) {
-    neap_io_close(&socket->io);
-    uv_close(&socket->uv.handle, on_socket_closed);
+    close_socket(socket);
     return neap_raise_os_error(L, s->rt, err, syscall, subject);
   }
   socket->number = ++s->last_number;
@@ -281,6 +301,8 @@ static void describe_accept(lua_State *L, neap_wait *wait);
 
 static const neap_wait_kind accept_kind = {"accept", NULL, NULL,
                                            describe_accept, NULL};
+static const neap_wait_kind pause_kind = {"a descriptor or memory", NULL, NULL,
+                                          NULL, NULL};
 static const neap_wait_kind crowded_kind = {"the end of a connection", NULL,
                                             NULL, NULL, NULL};
 
@@ -358,6 +380,31 @@ static int l_accept(lua_State *L) {
   neap_check_wait(L, s->rt);
   lua_settop(L, 4);
   return k_accept(L, LUA_OK, (lua_KContext)lua_tointeger(L, 2));
+}
+
+/* Milliseconds before accept is tried again when the system had no descriptor
+ * or memory to spare; it is real time in which others give them back. */
+enum { ACCEPT_PAUSE_MS = 50 };
+
+static int k_pause(lua_State *L, int status, lua_KContext ctx) {
+  (void)L;
+  (void)status;
+  (void)ctx;
+  return 0;
+}
+
+/* pause(server, number): waits for a while, or until it is closed. */
+static int l_pause(lua_State *L) {
+  server *s = check_server(L);
+  neap_task *task = neap_check_wait(L, s->rt);
+  socket_t *socket = find_socket(s, (lua_KContext)lua_tointeger(L, 2));
+  if (socket == NULL) {
+    return 0;
+  }
+  uv_update_time(&s->rt->uv);
+  uv_timer_start(&socket->pause, on_pause_over, ACCEPT_PAUSE_MS, 0);
+  neap_list_append(&socket->pausing, &task->wait.job.link);
+  return neap_park(L, task, &pause_kind, s, k_pause, 0);
 }
 
 /* start(server, accept_all, number, handler)
@@ -496,6 +543,7 @@ static const luaL_Reg functions[] = {
     {"listen_unix",       l_listen_unix      },
     {"start",             l_start            },
     {"accept",            l_accept           }, /* waits */
+    {"pause",             l_pause            }, /* waits */
     {"wait_until_closed", l_wait_until_closed}, /* waits */
     {NULL,                NULL               },
 };

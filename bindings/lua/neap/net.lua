@@ -247,9 +247,6 @@ end
 
 -- ---- servers ----
 
---- Seconds before accept is tried again when the system had no descriptor to spare.
-local ACCEPT_PAUSE = 0.05
-
 local function is_out_of_descriptors(err)
   return is(err, neap.OSError) and (err.code == "EMFILE" or err.code == "ENFILE"
     or err.code == "ENOBUFS" or err.code == "ENOMEM" or err.code == "ECONNABORTED")
@@ -271,7 +268,7 @@ local function accept_all(server, number, handler)
   repeat
     ok, result = neap.pcall(c.accept, server, number, serve, handler)
     if not ok and is_out_of_descriptors(result) then
-      neap.sleep(ACCEPT_PAUSE)
+      c.pause(server, number)
     elseif not ok then
       report("Exception while connections were accepted", result)
       return
