@@ -116,7 +116,8 @@ def run(make_main, at_end, once=False):
         except (Exception, asyncio.CancelledError):
             pass
         ended = "hang"
-        left = [task for task in loop.created if not task.done()]
+        made = [task for task in loop.created if task is not None]
+        left = [task for task in made if not task.done()]
         loop.swept = set() if once else None
         for task in left:
             task.cancel()
@@ -124,7 +125,7 @@ def run(make_main, at_end, once=False):
         if left:
             loop.run_until_complete(
                 asyncio.gather(*left, return_exceptions=True))
-        ended = "done" if all(t.done() for t in loop.created) else "left"
+        ended = "done" if all(t.done() for t in made) else "left"
     except Stuck:
         pass
     except RecursionError:  # a cancellation that goes round in a ring

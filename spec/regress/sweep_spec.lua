@@ -22,6 +22,11 @@ describe("found by the sweeps:", function()
     sweep("calls-once", "system", "a block ends before its program")
   end)
 
+  it("a connection and a datagram that there was no memory for are not waited for", function()
+    sweep("c-once", "streams", "a line there and back")
+    sweep("c-once", "streams", "datagrams")
+  end)
+
   it("a handshake that cannot be sent is not waited for", in_loop(function()
     local server <close> = net.listen("127.0.0.1", 0, function(stream)
       stream:read_all()
