@@ -113,7 +113,11 @@ local function answer(stream)
     request and request:sub(1, 5) or "")
 end
 
+--- Outside of a run nothing connects.
+local function is_outside() return neap.current_task() == nil end
+
 local function port_of(call)
+  if is_outside() then return 1 end
   if not call.port then
     local server = neap.net.listen("127.0.0.1", 0, answer)
     call.port = select(2, server:sockname())
@@ -123,7 +127,7 @@ local function port_of(call)
 end
 
 local function open_unix(call)
-  if call.has_unix then return end
+  if call.has_unix or is_outside() then return end
   os.remove(unix_path)
   call.objects[#call.objects + 1] = neap.net.listen_unix(unix_path, answer)
   call.has_unix = true

@@ -27,6 +27,11 @@ describe("found by the sweeps:", function()
     sweep("c-once", "streams", "datagrams")
   end)
 
+  it("no program is left, and no group waits for a task that it could not keep", function()
+    sweep("lua-once", "system", "a block ends before its program")
+    sweep("lua-once", "system", "a program runs to its end")
+  end)
+
   it("a handshake that cannot be sent is not waited for", in_loop(function()
     local server <close> = net.listen("127.0.0.1", 0, function(stream)
       stream:read_all()

@@ -16,7 +16,7 @@ local function new_group(is_block)
   return setmetatable({
     parent = neap.current_task(),
     tasks = {},       -- of those that are not done: set, and list in order
-    count = 0,
+    count = 0, made = 0,
     failed = {},      -- tasks, in the order in which they failed
     is_block = is_block,
     exiting = false,
@@ -68,6 +68,17 @@ local function on_task_done(self, task)
   end
 end
 
+--- What can fail comes before the task counts.
+local function keep(self, task)
+  local number = self.made + 1
+  self.tasks[task] = number
+  if not task:done() then
+    task:add_done_callback(function(done) on_task_done(self, done) end)
+  end
+  self.made = number
+  self.count = self.count + 1
+end
+
 --- group:create_task([options,] fn, ...) -> Task
 function Group:create_task(...)
   check_group(self, "create_task")
@@ -78,14 +89,13 @@ function Group:create_task(...)
   end
   local ok, task = pcall(neap.create_task, ...)
   if not ok then error(task, 2) end -- misuse, with our caller's position
-  self.made = (self.made or 0) + 1
-  self.tasks[task] = self.made
-  self.count = self.count + 1
-  if task:done() then -- it started at once, and ended
-    on_task_done(self, task)
-  else
-    task:add_done_callback(function(done) on_task_done(self, done) end)
+  local kept, problem = pcall(keep, self, task)
+  if not kept then -- for want of memory: nobody would wait for it
+    self.tasks[task] = nil
+    task:cancel()
+    error(problem, 0)
   end
+  if task:done() then on_task_done(self, task) end -- it started at once, and ended
   return task
 end
 

@@ -140,6 +140,7 @@ end
 --- At the end of a block: ends the process, if it still runs, and waits for that; one that
 --- cannot be ended, such as another user's, is left.
 function Process:__close()
+  if not self._child then return end -- it could not be started
   local _, interruption
   if not self._child:ended() then
     _, interruption = pcall(stop_and_reap, self._child, self._grace)
@@ -165,13 +166,18 @@ local function check_start(what, options, stdio)
   return { words = words, env = env, cwd = cwd, grace = grace, stdio = stdio }
 end
 
-local function start(with)
-  local child, pid, stdin, stdout, stderr =
-    c.spawn(with.words, with.env, with.cwd, table.unpack(with.stdio, 1, 3))
+--- Not started yet. All of its fields are there: a child that runs is not lost for want of
+--- memory to put it into.
+local function new_process(with)
   return setmetatable({
-    pid = pid, stdin = stdin, stdout = stdout, stderr = stderr, _child = child,
+    pid = false, stdin = false, stdout = false, stderr = false, _child = false,
     _grace = with.grace,
   }, Process)
+end
+
+local function start(self, with)
+  self._child, self.pid, self.stdin, self.stdout, self.stderr =
+    c.spawn(with.words, with.env, with.cwd, table.unpack(with.stdio, 1, 3))
 end
 
 --- spawn{program, argument, ..., options} -> Process
@@ -179,7 +185,10 @@ function process.spawn(options)
   call(check_table, "spawn", options)
   local with = call(check_start, "spawn", options,
     { options.stdin or "pipe", options.stdout or "pipe", options.stderr or "pipe" })
-  return call(start, with)
+  local self = new_process(with)
+  local ok, err = pcall(start, self, with)
+  if not ok then error(err, 2) end
+  return self
 end
 
 -- ---- run ----
@@ -230,7 +239,8 @@ local function raise_failure(words, result)
 end
 
 local function run_child(with, text, limit)
-  local self <close> = start(with)
+  local self <close> = new_process(with)
+  start(self, with)
   return communicate(self, text, limit)
 end
 
