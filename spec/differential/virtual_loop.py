@@ -116,8 +116,7 @@ def run(make_main, at_end, once=False):
         except (Exception, asyncio.CancelledError):
             pass
         ended = "hang"
-        made = [task for task in loop.created if task is not None]
-        left = [task for task in made if not task.done()]
+        left = [task for task in loop.created if is_pending(task)]
         loop.swept = set() if once else None
         for task in left:
             task.cancel()
@@ -125,7 +124,7 @@ def run(make_main, at_end, once=False):
         if left:
             loop.run_until_complete(
                 asyncio.gather(*left, return_exceptions=True))
-        ended = "done" if all(t.done() for t in made) else "left"
+        ended = "left" if any(map(is_pending, loop.created)) else "done"
     except Stuck:
         pass
     except RecursionError:  # a cancellation that goes round in a ring
@@ -135,10 +134,14 @@ def run(make_main, at_end, once=False):
         forget(loop)
 
 
+def is_pending(task):
+    return task is not None and not task.done()  # None: it could not be made
+
+
 def forget(loop):
     """What is left is not to be heard of again."""
     for task in list(loop.created):
-        if task is not None and not task.done():
+        if is_pending(task):
             task._log_destroy_pending = False
             coro = task.get_coro()
             try:
