@@ -36,6 +36,7 @@ static void *default_allocator(void *ud, void *ptr, size_t osize,
 }
 
 /* An error that nothing protects: only a host's own call of Lua can get here. */
+/* GCOVR_EXCL_START: the process aborts after it, and its counts are lost */
 static int panic(lua_State *L) {
   const char *message = lua_tostring(L, -1);
   neap_write_error("neap: unprotected error in a call to Lua: ");
@@ -43,6 +44,8 @@ static int panic(lua_State *L) {
   neap_write_error("\n");
   return 0; /* Lua aborts */
 }
+
+/* GCOVR_EXCL_STOP */
 
 typedef struct opening {
   neap_options options;

@@ -153,12 +153,12 @@ struct neap_runtime {
   struct frame_scope *frame_scopes; /* all there are, free or not */
   neap_list failed;     /* report.c: futures whose error nobody has seen */
   neap_future *cancels; /* future.c: work list of neap_future_cancel */
-  bool cancelling;      /* likewise: it is under way */
 
   /* interrupt.c */
   atomic_int requests;  /* neap_request bits not yet served */
   int interrupt_raises; /* errors raised in the step that is to be ended */
   bool interrupting;    /* it is under way */
+  bool cancelling;      /* future.c: neap_future_cancel is under way */
 
   /* debug.c */
   bool watched; /* debug, or there are limits */

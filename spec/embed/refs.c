@@ -1,11 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* refs.c - what C holds of tasks and futures, in the wrong state, at the wrong
  * moment, and with no room on the stack: a line for each. */
-#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #include <lauxlib.h>
 #include <lualib.h>
@@ -68,6 +66,7 @@ static void of_lua(void) {
   neap_poll(rt, 0);
   show("watch what is done", neap_on_done(ref, done, "the first again"));
   neap_poll(rt, 0);
+  neap_release(second);
   int n = 0;
   printf("results: %d", neap_ref_results(L, ref, &n));
   printf(", %d values\n", n);
@@ -274,20 +273,10 @@ static void no_room_to_open(void) {
 
 /* ---- the last resort ---- */
 
-void __attribute__((weak)) __gcov_dump(void); /* ./dev coverage */
-
-static void on_abort(int number) {
-  if (__gcov_dump != NULL) {
-    __gcov_dump();
-  }
-  signal(number, SIG_DFL); /* abort raises it again */
-}
-
 /* An error of the host's own, which nothing protects. */
 static void unprotected(bool is_text) {
   neap_runtime *rt = open_runtime();
   lua_State *L = neap_state(rt);
-  signal(SIGABRT, on_abort);
   if (is_text) {
     lua_pushliteral(L, "of the host's own");
   } else {
