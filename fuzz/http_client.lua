@@ -57,7 +57,9 @@ local function ask(choice, text, most)
     neap.pcall(send, stream, text, most)
   end)
   local options = requests[choice]()
-  options.url, options.unix_socket = "http://host.invalid/path", path
+  -- A host of its own for HTTP/2: libcurl has it wait for what the connections that are kept speak.
+  options.url = choice == HTTP2 and "http://two.invalid/" or "http://host.invalid/path"
+  options.unix_socket = path
   options.max_body, options.max_headers = MAX_BODY, MAX_HEADERS
   options.redirects = options.redirects or 2
   local ok, response, body = neap.pcall(get, options)
@@ -100,6 +102,7 @@ return function(_, bytes)
   local again, same = ask(choice, text, math.max(most, #text // MOST_PIECES + 1))
   if again then check(again, same, choice, text) end
   if choice == HTTP2 then return end -- what comes after its end is a matter of time
+  if text:lower():find "location" then return end -- so is whether a connection is there for the next
   assert(not response == not again, "an error or none, as it is cut")
   assert(not response or response.status == again.status and body == same,
     "another response, as it is cut")

@@ -51,7 +51,7 @@ local Headers = {
 local function parse_lists(head)
   local lists, last = {}, nil
   if head:find "\r[^\n]" then head = head:gsub("\r+([^\r\n])", " %1") end
-  for line in head:gmatch "([^\r\n]*)\r*\n" do
+  for line in head:gmatch("([^\r\n]*)\r*\n", head:find("\n", 1, true)) do -- but for the status
     local name, value = line:match "^([^%s:]+)[ \t]*:[ \t]*(.-)[ \t]*$"
     if name then
       last = name:lower()
