@@ -102,7 +102,7 @@ return function(_, bytes)
   local again, same = ask(choice, text, math.max(most, #text // MOST_PIECES + 1))
   if again then check(again, same, choice, text) end
   if choice == HTTP2 then return end -- what comes after its end is a matter of time
-  if text:lower():find "location" then return end -- so is whether a connection is there for the next
+  if text:lower():find "location" then return end -- so is what a kept connection still takes
   assert(not response == not again, "an error or none, as it is cut")
   assert(not response or response.status == again.status and body == same,
     "another response, as it is cut")
