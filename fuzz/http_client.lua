@@ -50,15 +50,19 @@ local function get(options)
   return response, response:text()
 end
 
+local asked = 0
+
 --- response, body; or nil and an error's code.
 local function ask(choice, text, most)
+  asked = asked + 1
   local server <close> = net.listen_unix(path, function(stream)
     stream:read() -- the request, or the beginning of one
     neap.pcall(send, stream, text, most)
   end)
   local options = requests[choice]()
-  -- A host of its own for HTTP/2: libcurl has it wait for what the connections that are kept speak.
-  options.url = choice == HTTP2 and "http://two.invalid/" or "http://host.invalid/path"
+  -- A host of its own, so that no connection is used again: whether one that its server has just
+  -- left can be is a matter of time, and HTTP/2 waits for what those that are kept speak.
+  options.url = ("http://host%d.invalid/path"):format(asked)
   options.unix_socket = path
   options.max_body, options.max_headers = MAX_BODY, MAX_HEADERS
   options.redirects = options.redirects or 2

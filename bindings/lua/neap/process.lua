@@ -140,7 +140,7 @@ end
 --- At the end of a block: ends the process, if it still runs, and waits for that; one that
 --- cannot be ended, such as another user's, is left.
 function Process:__close()
-  if not self._child then return end -- it could not be started
+  if self._child == false then return end -- it could not be started
   local _, interruption
   if not self._child:ended() then
     _, interruption = pcall(stop_and_reap, self._child, self._grace)
