@@ -24,7 +24,8 @@ describe("every object", function()
     assert.are.same({
       "future:__close of a task", "future:__tostring of a task", "future:cancel of a task",
       "future:cancelled of a task", "future:done of a task",
-      "task:__close of a future", "task:__tostring of a future", "task:cancel of a future", "task:cancelled of a future", "task:done of a future",
+      "task:__close of a future", "task:__tostring of a future", "task:cancel of a future",
+      "task:cancelled of a future", "task:done of a future",
     }, lines(accepted))
   end)
 
