@@ -229,6 +229,7 @@ describe("an open file", function()
   end)
 
   it("its operations take turns, whoever asks", with_directory(function(dir)
+    testing.shuffle(0)
     fs.write_file(dir .. "/file", "0123456789")
     local file <close> = fs.open(dir .. "/file", "r+")
     local log, tasks = {}, {}
@@ -246,6 +247,7 @@ describe("an open file", function()
 
   it("a turn that is given up goes to the next, or waits for who came between", with_directory(
     function(dir)
+      testing.shuffle(0)
       fs.write_file(dir .. "/file", "0123456789")
       local file <close> = fs.open(dir .. "/file")
       local waiting, last, between
