@@ -241,8 +241,7 @@ describe("an open file", function()
       tasks[i] = neap.create_task(function() insert(log, operation()) end)
     end
     neap.gather(table.unpack(tasks))
-    table.sort(log, function(a, b) return tostring(a) < tostring(b) end)
-    assert.are.same({ "01", 10, 6, "67", "synced" }, log)
+    assert.are.same({ "01", 6, "synced", 10, "67" }, log)
   end))
 
   it("a turn that is given up goes to the next, or waits for who came between", with_directory(
@@ -260,10 +259,8 @@ describe("an open file", function()
       end)
       waiting = neap.create_task(file.read, file, 2)
       last = neap.create_task(file.read, file, 2)
-      local texts = { reader:await(), between:await(), last:await() }
-      table.sort(texts)
-      assert.are.same({ "01", "23", "45" }, texts)
-      assert.is_true(waiting:cancelled() or waiting:done())
+      assert.are.same({ "01", "23", "45" }, { reader:await(), between:await(), last:await() })
+      assert.is_true(waiting:cancelled())
     end))
 
   it("is closed where nothing can wait, too", with_directory(function(dir)
