@@ -58,8 +58,9 @@ typedef struct socket {
   int status;       /* of the last that could not be accepted, or 0 */
 } socket_t;
 
-/* A task of a server's. Owner: Lua's collector; anchored until it has ended.
- * User values: the server, and the stream of a connection. */
+/* A task of a server's. Owner: Lua's collector; anchored until the server has
+ * been told of its end, which is a pass later: nobody else may have the task
+ * then. User values: the server, the stream of a connection, the task. */
 typedef struct member {
   neap_job job; /* among the waiters of its task */
   neap_link link;
@@ -69,7 +70,7 @@ typedef struct member {
   int anchor;
 } member;
 
-enum { SERVER_VALUE = 1, STREAM_VALUE = 2 };
+enum { SERVER_VALUE = 1, STREAM_VALUE = 2, TASK_VALUE = 3 };
 
 static server *check_server(lua_State *L) {
   return neap_object_check(L, TYPE_NAME);
@@ -275,7 +276,7 @@ static void member_ended(neap_runtime *rt, neap_job *job) {
  * nargs arguments on the top, whose last one is the stream, if there is one. */
 static member *begin_task(lua_State *L, int nargs, neap_stream *stream) {
   server *s = lua_touserdata(L, 1);
-  member *m = lua_newuserdatauv(L, sizeof *m, 2);
+  member *m = lua_newuserdatauv(L, sizeof *m, 3);
   memset(m, 0, sizeof *m);
   lua_pushvalue(L, 1);
   lua_setiuservalue(L, -2, SERVER_VALUE);
@@ -286,6 +287,8 @@ static member *begin_task(lua_State *L, int nargs, neap_stream *stream) {
   int index = lua_gettop(L) - nargs - 1;
   lua_insert(L, index);
   neap_task *task = neap_task_new(L, s->rt, nargs);
+  lua_pushvalue(L, -1);
+  lua_setiuservalue(L, index, TASK_VALUE);
   m->anchor = neap_anchor(L, s->rt, index);
   m->job.run = member_ended;
   m->server = s;

@@ -1,6 +1,7 @@
 -- What the fuzzers have found.
 local fs = require "neap.fs"
 local neap = require "neap"
+local net = require "neap.net"
 local process = require "neap.process"
 
 local in_loop = require "spec.support.loop"
@@ -22,4 +23,21 @@ describe("found by the fuzzers:", function()
     end
     timer:cancel()
   end))
+
+  it("a server is closed when a connection's task has ended, and is collected already",
+    in_loop(function()
+      local begun, go_on = neap.event(), neap.event()
+      local server = net.listen("127.0.0.1", 0, function()
+        begun:set()
+        go_on:wait()
+      end)
+      local _ <close> = net.connect(server:sockname())
+      begun:wait()
+      go_on:set()
+      neap.sleep(0) -- in this pass it ends; the server is told in the next
+      collectgarbage()
+      collectgarbage()
+      local closing <close> = server
+      assert.is_truthy(tostring(closing):find("connections: 1", 1, true))
+    end))
 end)
