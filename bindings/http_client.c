@@ -153,13 +153,17 @@ static void set_connection(lua_State *L, neap_transfer *t) {
   if (version == 2 && !is_tls(lua_tostring(L, URL))) {
     version = 1; /* or others would wait for the first to tell its version */
   }
+  lua_Number connect_timeout = number_setting(L, "connect_timeout");
   SET(t, CURLOPT_HTTP_VERSION, versions[version]);
-  SET(t, CURLOPT_PIPEWAIT, version == 1 ? 0L : 1L);
+  if (version == 2) { /* who knows it already need not wait */
+    SET(t, CURLOPT_PIPEWAIT, 1L);
+    t->connect_ns =
+        (uint64_t)((connect_timeout < 1e9 ? connect_timeout : 1e9) * 1e9);
+  }
   SET(t, CURLOPT_NOSIGNAL, 1L);
   SET(t, CURLOPT_PROTOCOLS_STR, "http,https");
   SET(t, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
-  SET(t, CURLOPT_CONNECTTIMEOUT_MS,
-      (long)(number_setting(L, "connect_timeout") * 1000));
+  SET(t, CURLOPT_CONNECTTIMEOUT_MS, (long)(connect_timeout * 1000));
   SET(t, CURLOPT_LOW_SPEED_LIMIT, 1L);
   SET(t, CURLOPT_LOW_SPEED_TIME, (long)number_setting(L, "idle_timeout"));
   set_text(L, t, CURLOPT_PROXY, "proxy");

@@ -28,7 +28,9 @@ struct neap_http {
   uv_timer_t timer;
   neap_job kick; /* ready while libcurl wants to be called at once */
   neap_list transfers;
+  neap_list connecting; /* those of them that may wait for others to connect */
   struct watch *watches[WATCH_LISTS]; /* by the rest of the socket's number */
+  size_t sockets;                     /* in them */
   size_t running;
   bool broken;  /* a callback had to fail: libcurl gives up this multi handle */
   bool closing; /* no timer is set any more */
@@ -86,6 +88,7 @@ static void finish(neap_transfer *t, CURLcode result) {
   t->result = result;
   t->os_error = os_error_of(t->easy);
   t->running = false;
+  neap_list_remove(&t->connecting);
   neap_curl.curl_multi_remove_handle(t->http->multi, t->easy);
   count_running(t->http, false);
   neap_wake_all(&t->waiters);
@@ -127,8 +130,27 @@ static void kick(neap_runtime *rt, neap_job *job) {
   act(NEAP_CONTAINER_OF(job, neap_http, kick), CURL_SOCKET_TIMEOUT, 0);
 }
 
+/* Who waits to see whether another's connection can be shared has none that
+ * libcurl would time, at least before 8.9; when that one fails it connects, and
+ * has all of its time again. If all places are taken, it waits for one. */
+static void end_late(neap_http *http) {
+  uint64_t now = uv_hrtime();
+  neap_link *next;
+  for (neap_link *l = http->connecting.next; l != &http->connecting; l = next) {
+    neap_transfer *t = NEAP_CONTAINER_OF(l, neap_transfer, connecting);
+    next = l->next;
+    if (now >= t->connect_by_ns && http->sockets < MAX_CONNECTIONS) {
+      snprintf(t->error, sizeof t->error, "Connection timeout");
+      finish(t, CURLE_OPERATION_TIMEDOUT);
+    }
+  }
+}
+
+/* libcurl has set one for the time that each may take to connect. */
 static void on_timer(uv_timer_t *timer) {
-  act(NEAP_CONTAINER_OF(timer, neap_http, timer), CURL_SOCKET_TIMEOUT, 0);
+  neap_http *http = NEAP_CONTAINER_OF(timer, neap_http, timer);
+  act(http, CURL_SOCKET_TIMEOUT, 0);
+  end_late(http);
 }
 
 /* At once means the ready queue: a timer of 0 ms, set by its own callback,
@@ -200,6 +222,7 @@ static void close_watch(watch **place) {
   watch *w = *place;
   if (w != NULL) {
     *place = w->next;
+    w->http->sockets--;
     uv_close((uv_handle_t *)&w->poll, on_watch_closed);
   }
 }
@@ -216,6 +239,7 @@ static watch *watch_new(neap_http *http, curl_socket_t fd) {
   }
   w->http = http;
   w->fd = fd;
+  http->sockets++;
   return w;
 }
 
@@ -271,6 +295,18 @@ static int close_socket(void *ud, curl_socket_t fd) {
 }
 
 /* ---- what libcurl does with bytes ---- */
+
+/* It has a connection, and is about to send its request. */
+static int on_connected(void *ud, char *peer, char *here, int peer_port,
+                        int port) {
+  neap_transfer *t = ud;
+  (void)peer;
+  (void)here;
+  (void)peer_port;
+  (void)port;
+  neap_list_remove(&t->connecting);
+  return CURL_PREREQFUNC_OK;
+}
 
 static bool store(neap_transfer *t, neap_buffer *buffer, const char *data,
                   size_t nbytes) {
@@ -438,6 +474,7 @@ neap_http *neap_http_new(neap_runtime *rt) {
   http->rt = rt;
   http->kick.run = kick;
   neap_list_init(&http->transfers);
+  neap_list_init(&http->connecting);
   if (!open_multi(http)) {
     neap_realloc(http, sizeof *http, 0);
     return NULL;
@@ -494,6 +531,8 @@ bool neap_transfer_open(neap_transfer *t, neap_http *http) {
   neap_curl.curl_easy_setopt(easy, CURLOPT_READDATA, t);
   neap_curl.curl_easy_setopt(easy, CURLOPT_CLOSESOCKETFUNCTION, close_socket);
   neap_curl.curl_easy_setopt(easy, CURLOPT_CLOSESOCKETDATA, http);
+  neap_curl.curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, on_connected);
+  neap_curl.curl_easy_setopt(easy, CURLOPT_PREREQDATA, t);
   return true;
 }
 
@@ -509,6 +548,10 @@ bool neap_transfer_start(neap_transfer *t) {
   }
   t->running = true;
   count_running(http, true);
+  if (t->connect_ns > 0) {
+    t->connect_by_ns = uv_hrtime() + t->connect_ns;
+    neap_list_append(&http->connecting, &t->connecting);
+  }
   return true;
 }
 
@@ -549,6 +592,7 @@ void neap_transfer_close(neap_transfer *t) {
   neap_list_remove(&t->link);
   if (t->running) {
     t->running = false;
+    neap_list_remove(&t->connecting);
     t->result = CURLE_ABORTED_BY_CALLBACK;
     neap_curl.curl_multi_remove_handle(http->multi, t->easy);
     count_running(http, false);

@@ -38,6 +38,10 @@ typedef struct neap_transfer {
   struct curl_slist *headers;
   neap_list waiters; /* tasks that wait for bytes, for room, for the end */
 
+  neap_link connecting;   /* in http->connecting until it has a connection */
+  uint64_t connect_ns;    /* how long it may be there; 0: libcurl sees to it */
+  uint64_t connect_by_ns; /* until when */
+
   neap_buffer head;    /* status line and headers of the last response */
   neap_buffer body;    /* what nobody has read yet */
   uint64_t head_bytes; /* of all responses, trailers included */

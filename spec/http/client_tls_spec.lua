@@ -1,6 +1,7 @@
 -- neap.http's client and the certificates that servers show.
 local http = require "neap.http"
 local neap = require "neap"
+local net = require "neap.net"
 local start_server = require "spec.support.http_server"
 
 local directory = os.tmpname()
@@ -42,6 +43,25 @@ describe("neap.http over TLS", function()
     assert.is_true(neap.is(err, http.RequestError), tostring(err))
     assert.are.equal(code, err.code)
   end
+
+  it("gives all requests the same time to connect, though they wait for the first", function()
+    local taken = 0
+    local server <close> = net.listen("127.0.0.1", 0, function(stream)
+      taken = taken + 1
+      while stream:read() do end -- luacheck: ignore 542
+    end)
+    local url = ("https://127.0.0.1:%d/"):format(select(2, server:sockname()))
+    local outcomes, tasks = {}, {}
+    for i = 1, 5 do
+      tasks[i] = neap.create_task(function()
+        local _, err = neap.pcall(http.get, url, { connect_timeout = 0.1 })
+        outcomes[i] = neap.is(err, neap.TimeoutError) and "timeout" or tostring(err)
+      end)
+    end
+    for _, task in ipairs(tasks) do task:await() end
+    assert.are.same({ "timeout", "timeout", "timeout", "timeout", "timeout" }, outcomes)
+    assert.are.equal(1, taken) -- not one after the other, each with its own time
+  end)
 
   it("trusts who it is told to, and nobody by itself", function()
     with("good", "IP:127.0.0.1", 2, function(get, pem)

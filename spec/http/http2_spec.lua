@@ -111,6 +111,25 @@ describe("HTTP/2", function()
     assert.are.same({ 200, "2" }, { response.status, response.version })
   end))
 
+  it("does not wait for a response to find out what is known", with_nginx(function()
+    local asked = neap.event()
+    local slow <close> = net.listen("127.0.0.1", 0, function(stream)
+      if stream:read():find "^GET" then
+        asked:set()
+        neap.sleep(1000)
+      end
+      stream:write "HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n"
+    end)
+    local its_url = ("http://127.0.0.1:%d/"):format(select(2, slow:sockname()))
+    local waits = neap.create_task(http.get, its_url)
+    asked:wait()
+    local ok, err = pcall(http.get, its_url, { http_version = "2-prior-knowledge" })
+    assert.is_false(ok) -- it was asked: that server has HTTP/1.1 only
+    assert.is_true(neap.is(err, http.RequestError), tostring(err))
+    waits:cancel()
+    assert.is_false(pcall(waits.await, waits))
+  end))
+
   it("follows redirects, and takes uploads", with_nginx(function()
     local response = get("/redirect")
     assert.are.same({ 200, 1 }, { response.status, #response.history })
