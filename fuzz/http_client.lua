@@ -103,7 +103,7 @@ return function(_, bytes)
   local text = bytes:rest()
   local response, body = ask(choice, text, #text + 1)
   local again, same = ask(choice, text, math.max(most, #text // MOST_PIECES + 1))
-  if text:find "\n%z" then return end -- libcurl before 8.5 drops what has come after such a line end
+  if text:find "\n%z" then return end -- libcurl before 8.5 drops what has come after it
   if response then check(response, body, choice, text) end
   if again then check(again, same, choice, text) end
   if choice == HTTP2 then return end -- what comes after its end is a matter of time

@@ -90,6 +90,9 @@ void neap_transfer_feed(neap_transfer *t, const char *input, size_t length);
 /* Bytes of the body have been taken out: lets the sender go on. */
 void neap_transfer_continue(neap_transfer *t);
 
+/* Gives its easy handle the functions of transfer_data.c. */
+void neap_transfer_set_data(neap_transfer *t);
+
 /* Ends it wherever it is, and wakes nobody. May be called again. */
 void neap_transfer_close(neap_transfer *t);
 
